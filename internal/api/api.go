@@ -28,6 +28,7 @@ type Observation struct {
 	Outcome event.Outcome `json:"outcome,omitempty"` // only with kind applied
 	Reason  string        `json:"reason,omitempty"`  // why, when rejected
 	Event   *event.Event  `json:"event,omitempty"`   // nil when the record could not be decoded
+	Key     event.Bytes   `json:"key,omitempty"`     // the record's key, only when Event is nil
 }
 
 // Report is the state of a whole cluster (`geokv status -o json`, GET /api/status).

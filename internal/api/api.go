@@ -3,34 +3,6 @@
 // docs/json.md documents every field; none changes its meaning.
 package api
 
-import "github.com/geokv/geokv/internal/event"
-
-// Kind says which of the two things happened to an event in a region.
-type Kind string
-
-// Seen is on the region's Kafka; AppliedKind is in the region's view.
-const (
-	KindSeen    Kind = "seen"
-	KindApplied Kind = "applied"
-)
-
-// Observation is one thing that happened to one event in one region.
-type Observation struct {
-	Kind    Kind   `json:"kind"`
-	Region  string `json:"region"`   // where it was observed
-	AtMS    int64  `json:"at_ms"`    // wall clock of the observer, Unix milliseconds
-	DelayMS int64  `json:"delay_ms"` // at_ms minus the event's physical time
-
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"` // in this region's Kafka; offsets differ between regions
-
-	Outcome event.Outcome `json:"outcome,omitempty"` // only with kind applied
-	Reason  string        `json:"reason,omitempty"`  // why, when rejected
-	Event   *event.Event  `json:"event,omitempty"`   // nil when the record could not be decoded
-	Key     event.Bytes   `json:"key,omitempty"`     // the record's key, only when Event is nil
-}
-
 // Report is the state of a whole cluster (`geokv status -o json`, GET /api/status).
 type Report struct {
 	AtMS      int64          `json:"at_ms"`

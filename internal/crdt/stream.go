@@ -1,0 +1,86 @@
+package crdt
+
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/hlc"
+)
+
+// stream is a grow-only map of entries with a grow-only set of deleted ids and
+// a trim floor that only rises. An entry's id derives from its event's stamp,
+// so an entry that arrives late has its place waiting.
+//
+// Deletions and the floor need no barrier of their own: both name only ids
+// below their own event's, so when the barrier kills them it has killed every
+// entry they could concern.
+type stream struct {
+	entries map[event.StreamID]streamEntry
+	deleted map[event.StreamID]struct{}
+	floor   event.StreamID // entries below it are gone
+}
+
+type streamEntry struct {
+	hlc    hlc.Timestamp
+	fields []event.FieldValue
+}
+
+func (s *stream) add(h hlc.Timestamp, fields []event.FieldValue) bool {
+	id := event.IDFromHLC(h)
+	if _, gone := s.deleted[id]; gone || id.Compare(s.floor) < 0 {
+		return false
+	}
+	if old, ok := s.entries[id]; ok && compareFields(fields, old.fields) <= 0 {
+		return false
+	}
+	put(&s.entries, id, streamEntry{h, fields})
+	return true
+}
+
+func (s *stream) delete(ids []event.StreamID) bool {
+	marked := false
+	for _, id := range ids {
+		if _, gone := s.deleted[id]; gone {
+			continue
+		}
+		put(&s.deleted, id, struct{}{})
+		delete(s.entries, id)
+		marked = true
+	}
+	return marked
+}
+
+func (s *stream) trim(floor event.StreamID) bool {
+	if floor.Compare(s.floor) <= 0 {
+		return false
+	}
+	s.floor = floor
+	for id := range s.entries {
+		if id.Compare(floor) < 0 {
+			delete(s.entries, id)
+		}
+	}
+	return true
+}
+
+// compareFields decides between two entries with one stamp, which well-run
+// producers never make: names and values in order, as bytes; a prefix is less.
+func compareFields(a, b []event.FieldValue) int {
+	for i := range min(len(a), len(b)) {
+		if c := bytes.Compare(a[i].Field, b[i].Field); c != 0 {
+			return c
+		}
+		if c := bytes.Compare(a[i].Value, b[i].Value); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func minID(a, b event.StreamID) event.StreamID {
+	if a.Compare(b) < 0 {
+		return a
+	}
+	return b
+}

@@ -21,7 +21,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	newest  uint64
-	history []Message // ring: message i is at (i-1) % limit
+	history []api.Observation // ring: observation i is at (i-1) % limit
 	limit   int
 	subs    map[*Subscription]struct{}
 	closed  bool
@@ -52,8 +52,8 @@ func (h *Hub) Newest() uint64 {
 	return h.newest
 }
 
-// Publish numbers the observations and hands them to every subscriber. It never
-// blocks. After Close it does nothing.
+// Publish sets the ids of the observations and hands them to every subscriber.
+// It never blocks. After Close it does nothing.
 func (h *Hub) Publish(observations ...api.Observation) {
 	if len(observations) == 0 {
 		return
@@ -63,27 +63,26 @@ func (h *Hub) Publish(observations ...api.Observation) {
 	if h.closed {
 		return
 	}
-	messages := make([]Message, len(observations))
-	for i, o := range observations {
+	for i := range observations {
 		h.newest++
-		messages[i] = Message{h.newest, o}
-		h.remember(messages[i])
+		observations[i].ID = h.newest
+		h.remember(observations[i])
 	}
 	for s := range h.subs {
-		s.push(messages)
+		s.push(observations)
 	}
 }
 
-func (h *Hub) remember(m Message) {
+func (h *Hub) remember(o api.Observation) {
 	if len(h.history) < h.limit {
-		h.history = append(h.history, m)
+		h.history = append(h.history, o)
 		return
 	}
-	h.history[(m.ID-1)%uint64(h.limit)] = m
+	h.history[(o.ID-1)%uint64(h.limit)] = o
 }
 
 // Recent returns up to n of the newest observations, oldest first.
-func (h *Hub) Recent(n int) []Message {
+func (h *Hub) Recent(n int) []api.Observation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	since := uint64(0)
@@ -95,14 +94,14 @@ func (h *Hub) Recent(n int) []Message {
 }
 
 // since returns the kept observations after id and how many after id are gone.
-func (h *Hub) since(id uint64) (kept []Message, gone uint64) {
+func (h *Hub) since(id uint64) (kept []api.Observation, gone uint64) {
 	if id >= h.newest {
 		return nil, 0
 	}
 	if oldest := h.newest - uint64(len(h.history)); id < oldest {
 		gone, id = oldest-id, oldest
 	}
-	kept = make([]Message, 0, h.newest-id)
+	kept = make([]api.Observation, 0, h.newest-id)
 	for ; id < h.newest; id++ {
 		kept = append(kept, h.history[id%uint64(h.limit)])
 	}
@@ -117,7 +116,7 @@ func (h *Hub) Subscribe(since uint64, buffer int) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	kept, gone := h.since(since)
-	c := make(chan []Message)
+	c := make(chan []api.Observation)
 	s := &Subscription{
 		C: c, hub: h, limit: max(buffer, 1), replay: kept, lost: gone,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
@@ -149,7 +148,7 @@ func (h *Hub) Close() {
 type Subscription struct {
 	// C delivers batches in id order: whatever gathered while the reader was
 	// busy. It is closed by Close and when the hub closes.
-	C <-chan []Message
+	C <-chan []api.Observation
 
 	hub   *Hub
 	limit int
@@ -157,8 +156,8 @@ type Subscription struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	replay  []Message
-	pending []Message
+	replay  []api.Observation
+	pending []api.Observation
 	lost    uint64
 	stopped bool
 }
@@ -188,10 +187,10 @@ func (s *Subscription) stop() {
 	}
 }
 
-func (s *Subscription) push(messages []Message) {
+func (s *Subscription) push(observations []api.Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = append(s.pending, messages...)
+	s.pending = append(s.pending, observations...)
 	if over := len(s.pending) - s.limit; over > 0 {
 		s.lost += uint64(over)
 		s.pending = append(s.pending[:0], s.pending[over:]...)
@@ -203,7 +202,7 @@ func (s *Subscription) push(messages []Message) {
 }
 
 // take returns what waits for delivery, nil when nothing does.
-func (s *Subscription) take() []Message {
+func (s *Subscription) take() []api.Observation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if batch := s.replay; len(batch) > 0 {
@@ -215,7 +214,7 @@ func (s *Subscription) take() []Message {
 	return batch
 }
 
-func (s *Subscription) pump(c chan<- []Message) {
+func (s *Subscription) pump(c chan<- []api.Observation) {
 	defer close(c)
 	for {
 		batch := s.take()

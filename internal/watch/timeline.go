@@ -32,6 +32,16 @@ type Row struct {
 	Regions   map[string]Sight `json:"regions"`
 }
 
+func newRow(number uint64, o api.Observation) Row {
+	row := Row{Number: number, Topic: o.Topic, Partition: o.Partition, Regions: map[string]Sight{}}
+	if o.Decoded() {
+		row.Event = &o.Event
+	} else {
+		row.Key = o.Event.Key
+	}
+	return row
+}
+
 // Done reports whether every named region has applied the event.
 func (r Row) Done(regions []string) bool {
 	for _, name := range regions {
@@ -74,9 +84,7 @@ func (t *Timeline) Add(o api.Observation) (row Row, fresh bool) {
 		t.touched.MoveToFront(element)
 	} else {
 		t.numbered++
-		element = t.touched.PushFront(&tracked{key, Row{
-			Number: t.numbered, Topic: o.Topic, Partition: o.Partition, Event: o.Event, Key: o.Key, Regions: map[string]Sight{},
-		}})
+		element = t.touched.PushFront(&tracked{key, newRow(t.numbered, o)})
 		t.rows[key] = element
 		t.evict()
 	}

@@ -13,13 +13,6 @@ import (
 	"github.com/geokv/geokv/internal/lane"
 )
 
-// Message is an observation with its position in a hub's stream: 1, 2, 3, ...
-// within the hub's epoch.
-type Message struct {
-	ID uint64
-	api.Observation
-}
-
 // EventKey is the delivery identity of an event: the same on every cluster. A
 // record that could not be decoded has none, so it is known by its offset in
 // one region.
@@ -33,7 +26,7 @@ type EventKey struct {
 
 // KeyOf returns the identity of the observed event.
 func KeyOf(o api.Observation) EventKey {
-	if o.Event == nil {
+	if !o.Decoded() {
 		return EventKey{Topic: o.Topic, Partition: o.Partition, Region: o.Region, Seq: o.Offset}
 	}
 	return EventKey{Topic: o.Topic, Partition: o.Partition, Lane: o.Event.Lane, Seq: o.Event.Seq}

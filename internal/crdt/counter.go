@@ -130,4 +130,3 @@ func Clamp(sum *big.Int) []byte {
 	}
 	return strconv.AppendInt(nil, math.MaxInt64, 10)
 }
-

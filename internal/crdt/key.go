@@ -107,10 +107,10 @@ func (k *Key) raiseBarrier(e event.Event, value []byte, expireAtMS int64) bool {
 		return false
 	}
 	k.barrier = b
+	k.bury()
 	if b.Op == event.OpSet {
 		k.raiseNewest(String, b.HLC)
 	}
-	k.bury()
 	return true
 }
 
@@ -133,6 +133,11 @@ func (k *Key) bury() {
 	for id, entry := range k.stream.entries {
 		if k.barrier.Kills(entry.hlc) {
 			delete(k.stream.entries, id)
+		}
+	}
+	for t, h := range k.newest {
+		if k.barrier.Kills(h) {
+			delete(k.newest, t)
 		}
 	}
 }

@@ -42,8 +42,9 @@ func (k *Key) VisibleType() Type {
 	return visible
 }
 
-// Newest returns the stamp of the newest operation on the given type; for
-// strings that is the newest SET or INCR. Zero when there was none.
+// Newest returns the stamp of the newest operation on the given type that the
+// barrier has not killed; for strings that is the newest SET or INCR. Zero when
+// there is none.
 func (k *Key) Newest(t Type) hlc.Timestamp { return k.newest[t] }
 
 // holds reports whether the type has anything to show or to expire.

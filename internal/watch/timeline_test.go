@@ -1,0 +1,120 @@
+package watch
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/lane"
+)
+
+func written(seq int64) event.Event {
+	return event.Event{
+		ID: "e", Origin: "eu", HLC: hlc.Timestamp{Physical: 1000, Region: 1},
+		Lane: lane.ID{Slot: 1, Incarnation: 7}, Seq: seq, Key: []byte("k"), Args: event.Del{},
+	}
+}
+
+func observe(kind api.Kind, region string, seq, at int64, outcome event.Outcome) api.Observation {
+	return api.Observation{
+		Kind: kind, Region: region, AtMS: at, DelayMS: at - 1000, Topic: "eu.events", Partition: 2,
+		Offset: seq * 10, Outcome: outcome, Event: written(seq),
+	}
+}
+
+func TestTimelineJoinsRegions(t *testing.T) {
+	tl := NewTimeline(10)
+	regions := []string{"us", "eu"}
+	_, fresh := tl.Add(observe(api.KindSeen, "eu", 1, 1001, ""))
+	if !fresh {
+		t.Error("first observation is not fresh")
+	}
+	tl.Add(observe(api.KindApplied, "eu", 1, 1002, event.Applied))
+	row, fresh := tl.Add(observe(api.KindSeen, "us", 1, 1040, ""))
+	if fresh || row.Done(regions) {
+		t.Errorf("fresh %v, done %v before us applied it", fresh, row.Done(regions))
+	}
+	row, _ = tl.Add(observe(api.KindApplied, "us", 1, 1050, event.Superseded))
+	if !row.Done(regions) {
+		t.Error("not done although both regions applied it")
+	}
+	want := Sight{SeenAtMS: 1040, SeenDelayMS: 40, AppliedAtMS: 1050, AppliedDelayMS: 50, Outcome: event.Superseded}
+	if got := row.Regions["us"]; got != want {
+		t.Errorf("us: got %+v, want %+v", got, want)
+	}
+	if tl.Len() != 1 {
+		t.Errorf("%d rows, want 1", tl.Len())
+	}
+}
+
+func TestTimelineKeepsTheTellingOutcome(t *testing.T) {
+	cases := []struct {
+		outcomes []event.Outcome
+		want     event.Outcome
+	}{
+		{[]event.Outcome{event.Applied, event.Duplicate}, event.Applied},
+		{[]event.Outcome{event.Duplicate, event.Applied}, event.Applied},
+		{[]event.Outcome{event.Unknown, event.Superseded}, event.Superseded},
+		{[]event.Outcome{event.Superseded, event.Unknown}, event.Superseded},
+		{[]event.Outcome{event.Duplicate}, event.Duplicate},
+		{[]event.Outcome{event.Superseded, event.Applied}, event.Superseded}, // a rebuild applies again
+	}
+	for _, c := range cases {
+		tl := NewTimeline(4)
+		var row Row
+		for i, o := range c.outcomes {
+			row, _ = tl.Add(observe(api.KindApplied, "us", 1, 1001+int64(i), o))
+		}
+		if got := row.Regions["us"]; got.Outcome != c.want || got.AppliedAtMS != 1001 {
+			t.Errorf("%v: got %s at %d, want %s at 1001", c.outcomes, got.Outcome, got.AppliedAtMS, c.want)
+		}
+	}
+}
+
+func TestTimelineEvictsWhatWasTouchedLongestAgo(t *testing.T) {
+	tl := NewTimeline(2)
+	tl.Add(observe(api.KindSeen, "eu", 1, 1001, ""))
+	tl.Add(observe(api.KindSeen, "eu", 2, 1002, ""))
+	tl.Add(observe(api.KindSeen, "us", 1, 1003, ""))
+	tl.Add(observe(api.KindSeen, "eu", 3, 1004, ""))
+	rows := tl.Rows(0)
+	if len(rows) != 2 || rows[0].Event.Seq != 3 || rows[1].Event.Seq != 1 {
+		t.Errorf("got %+v, want seq 3 then 1", rows)
+	}
+	if _, ok := tl.Get(KeyOf(observe(api.KindSeen, "eu", 2, 0, ""))); ok {
+		t.Error("seq 2 is still there")
+	}
+	if got := tl.Rows(1); len(got) != 1 || got[0].Event.Seq != 3 {
+		t.Errorf("Rows(1) = %+v, want the newest", got)
+	}
+}
+
+func TestTimelineRowsAreCopies(t *testing.T) {
+	tl := NewTimeline(2)
+	row, _ := tl.Add(observe(api.KindSeen, "eu", 1, 1001, ""))
+	row.Regions["eu"] = Sight{SeenAtMS: 5}
+	if got := tl.Rows(0)[0].Regions["eu"].SeenAtMS; got != 1001 {
+		t.Errorf("a caller changed the timeline: seen at %d", got)
+	}
+}
+
+func TestTimelineRecordThatNobodyCanDecode(t *testing.T) {
+	tl := NewTimeline(4)
+	bad := api.Observation{
+		Kind: api.KindSeen, Region: "us", Topic: "eu.events", Offset: 5,
+		Reason: "bad magic", Event: event.Event{Key: []byte("k")},
+	}
+	tl.Add(bad)
+	bad.Region = "eu" // other offsets elsewhere: nothing joins them
+	row, fresh := tl.Add(bad)
+	if !fresh {
+		t.Error("undecoded records of two regions were joined")
+	}
+	text, err := json.Marshal(row)
+	if err != nil || !strings.Contains(string(text), `"key":"k"`) || strings.Contains(string(text), `"event"`) {
+		t.Errorf("row %s, error %v", text, err)
+	}
+}

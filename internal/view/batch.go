@@ -1,0 +1,87 @@
+package view
+
+import (
+	"context"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/lane"
+)
+
+// Limits of one batch after folding, and of the log bytes folded into it.
+const (
+	MaxBatchOps   = 256
+	MaxBatchBytes = 1 << 20
+	MaxFoldBytes  = 16 << 20
+)
+
+// Range is a batch's claim on one topic's partition: the records From <= offset
+// < To. Lanes holds the complete new interval sets of the lanes that changed.
+// Apply refuses the batch unless the stored position is From.
+type Range struct {
+	Topic     string
+	Partition int32
+	From, To  int64
+	Lanes     map[lane.ID]lane.Set
+	HLC       hlc.Timestamp // greatest stamp seen, zero when none; stored as a maximum
+}
+
+// Batch is what one call of Apply writes atomically: the events of one
+// partition, of one range per origin topic.
+//
+// Add folds per key as far as the merge rules allow: what a later SET or DEL of
+// the batch kills and elements that a newer event of the batch overwrites are
+// not sent, and increments are summed.
+type Batch struct {
+	Ranges   []Range
+	Installs []Install
+
+	now     int64
+	logical bool
+	noFold  bool
+	content
+}
+
+// NewBatch starts a batch. now is the wall clock in milliseconds and decides
+// which expiries lie in the past; logical stores no native TTLs, for reads with
+// a given now.
+func NewBatch(now int64, logical bool) *Batch { return newBatch(now, logical) }
+
+// DisableFolding makes the batch send every increment by itself and whatever
+// its own barriers kill. Same view, more work; for tests of just that.
+func (b *Batch) DisableFolding() { b.noFold = true }
+
+// Add appends an accepted event that is no duplicate. The event is kept: do not
+// change its bytes.
+func (b *Batch) Add(e event.Event) { b.add(e) }
+
+// Events returns how many events were added.
+func (b *Batch) Events() int { return len(b.events) }
+
+// Len returns the number of ops after folding.
+func (b *Batch) Len() int { return b.ops() }
+
+// Bytes returns the size in bytes after folding, approximately.
+func (b *Batch) Bytes() int { return b.size() }
+
+// Full reports that a limit is reached: apply before adding more.
+func (b *Batch) Full() bool {
+	return b.Len() >= MaxBatchOps || b.Bytes() >= MaxBatchBytes || b.rawBytes >= MaxFoldBytes
+}
+
+// Apply merges the batch in one atomic step and returns one outcome per added
+// event, in order of Add: Applied or Superseded.
+//
+// ErrHold, ErrStale, *CorruptError, *RepairError and *BlockedError mean that
+// nothing was written. After any other error the batch may or may not have
+// taken effect: read the position again.
+func (db *DB) Apply(ctx context.Context, b *Batch) ([]event.Outcome, error) { return db.apply(ctx, b) }
+
+// Install is the exact counter part of one key, computed from the log, which
+// answers a RepairError.
+type Install struct{ install }
+
+// NewInstall computes the install of a key from every event of it with a stamp
+// >= the RepairKey's Since, this batch's included. Order and duplicates do not
+// matter.
+func NewInstall(key []byte, events []event.Event) Install { return newInstall(key, events) }

@@ -1,0 +1,61 @@
+package view
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/geokv/geokv/internal/hlc"
+)
+
+// The answers of Apply that mean "nothing was written".
+var (
+	// ErrHold: a rebuild is swapping databases; try again in some milliseconds.
+	ErrHold = errors.New("apply: a rebuild is swapping the view, hold")
+	// ErrStale: the position is not where the batch starts; reload positions
+	// and lanes and seek.
+	ErrStale = errors.New("apply: the position moved, reload and seek")
+)
+
+// CorruptError says that a partition's batch markers disagree: a batch took
+// effect in part or twice. Stop the partition and rebuild the view.
+type CorruptError struct {
+	Topic     string
+	Partition int32
+}
+
+// Error names the partition.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("apply: %s/%d was torn by a crash of Redis; rebuild the view with geokv replay", e.Topic, e.Partition)
+}
+
+// RepairKey is a key whose counter cannot be split exactly from what Redis
+// remembers.
+type RepairKey struct {
+	Key   []byte
+	Since hlc.Timestamp // every event of the key with a stamp >= Since is needed
+}
+
+// RepairError says that a barrier arrived below increments that were already
+// folded together. Nothing was written: collect the events of each key from the
+// logs (records with timestamp >= Since.Physical below each range's From, and
+// those of this batch, same filters), make an Install of each, and apply the
+// same batch again.
+type RepairError struct{ Keys []RepairKey }
+
+// Error counts the keys.
+func (e *RepairError) Error() string {
+	return fmt.Sprintf("apply: %d keys need their increments from the log", len(e.Keys))
+}
+
+// BlockedError says that Redis refuses writes. Nothing was written; wait and
+// try again, never skip.
+type BlockedError struct {
+	State string // MISCONF, OOM, READONLY, LOADING, BUSY, MASTERDOWN, NOAUTH or NOPERM
+	Err   error
+}
+
+// Error names the state.
+func (e *BlockedError) Error() string { return "apply: redis refuses writes: " + e.Err.Error() }
+
+// Unwrap returns the server's error.
+func (e *BlockedError) Unwrap() error { return e.Err }

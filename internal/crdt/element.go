@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
@@ -19,12 +20,11 @@ type element struct {
 	value   []byte  // of a hash field
 }
 
-// join merges one operation's elements, all stamped h, and reports whether any
-// of them won.
-func (t elementTable) join(h hlc.Timestamp, update elementTable) bool {
+// join keeps the newer operation per element and reports whether any of
+// update's won.
+func (t elementTable) join(update elementTable) bool {
 	won := false
 	for name, el := range update {
-		el.hlc = h
 		if old, ok := t[name]; ok && el.compare(old) <= 0 {
 			continue
 		}
@@ -47,14 +47,10 @@ func (el element) compare(other element) int {
 		}
 		return -1
 	}
-	return bytes.Compare(el.payload(), other.payload())
-}
-
-func (el element) payload() []byte {
-	if el.value != nil {
-		return el.value
+	if c := bytes.Compare(el.value, other.value); c != 0 {
+		return c
 	}
-	return []byte(event.FormatScore(el.score))
+	return strings.Compare(event.FormatScore(el.score), event.FormatScore(other.score))
 }
 
 // present reports whether any element is there, tombstones apart.
@@ -70,34 +66,34 @@ func (t elementTable) present() bool {
 // The next four turn an operation's arguments into elements. A member or field
 // that is named twice in one operation counts as its last mention.
 
-func members(names [][]byte) elementTable {
+func members(h hlc.Timestamp, names [][]byte) elementTable {
 	t := make(elementTable, len(names))
 	for _, name := range names {
-		t[string(name)] = element{}
+		t[string(name)] = element{hlc: h}
 	}
 	return t
 }
 
-func removals(names [][]byte) elementTable {
+func removals(h hlc.Timestamp, names [][]byte) elementTable {
 	t := make(elementTable, len(names))
 	for _, name := range names {
-		t[string(name)] = element{removed: true}
+		t[string(name)] = element{hlc: h, removed: true}
 	}
 	return t
 }
 
-func scored(list []event.ScoredMember) elementTable {
+func scored(h hlc.Timestamp, list []event.ScoredMember) elementTable {
 	t := make(elementTable, len(list))
 	for _, m := range list {
-		t[string(m.Member)] = element{score: m.Score + 0} // -0 becomes 0
+		t[string(m.Member)] = element{hlc: h, score: m.Score + 0} // -0 becomes 0
 	}
 	return t
 }
 
-func fields(list []event.FieldValue) elementTable {
+func fields(h hlc.Timestamp, list []event.FieldValue) elementTable {
 	t := make(elementTable, len(list))
 	for _, f := range list {
-		t[string(f.Field)] = element{value: append([]byte{}, f.Value...)}
+		t[string(f.Field)] = element{hlc: h, value: f.Value}
 	}
 	return t
 }

@@ -62,9 +62,9 @@ func (k *Key) Apply(e event.Event) event.Outcome {
 func (k *Key) join(e event.Event) bool {
 	switch a := e.Args.(type) {
 	case event.Set:
-		return k.raiseBarrier(e, a.Value, a.ExpireAtMS)
+		return k.raiseBarrier(Barrier{HLC: e.HLC, Op: event.OpSet, Value: a.Value, ExpireAtMS: a.ExpireAtMS})
 	case event.Del:
-		return k.raiseBarrier(e, nil, 0)
+		return k.raiseBarrier(Barrier{HLC: e.HLC, Op: event.OpDel})
 	}
 	if k.barrier.Kills(e.HLC) {
 		return false
@@ -75,17 +75,17 @@ func (k *Key) join(e event.Event) bool {
 		k.raiseNewest(String, e.HLC)
 		return true
 	case event.SAdd:
-		return k.joinElements(Set, e.HLC, members(a.Members))
+		return k.joinElements(Set, e.HLC, members(e.HLC, a.Members))
 	case event.SRem:
-		return k.joinElements(Set, e.HLC, removals(a.Members))
+		return k.joinElements(Set, e.HLC, removals(e.HLC, a.Members))
 	case event.ZAdd:
-		return k.joinElements(ZSet, e.HLC, scored(a.Members))
+		return k.joinElements(ZSet, e.HLC, scored(e.HLC, a.Members))
 	case event.ZRem:
-		return k.joinElements(ZSet, e.HLC, removals(a.Members))
+		return k.joinElements(ZSet, e.HLC, removals(e.HLC, a.Members))
 	case event.HSet:
-		return k.joinElements(Hash, e.HLC, fields(a.Fields))
+		return k.joinElements(Hash, e.HLC, fields(e.HLC, a.Fields))
 	case event.HDel:
-		return k.joinElements(Hash, e.HLC, removals(a.Fields))
+		return k.joinElements(Hash, e.HLC, removals(e.HLC, a.Fields))
 	case event.XAdd:
 		added := k.stream.add(e.HLC, a.Fields)
 		return k.raiseNewest(Stream, e.HLC) || added
@@ -99,10 +99,9 @@ func (k *Key) join(e event.Event) bool {
 	return false
 }
 
-// raiseBarrier makes a SET or DEL the barrier if it is newer than the present
-// one, and buries what it killed.
-func (k *Key) raiseBarrier(e event.Event, value []byte, expireAtMS int64) bool {
-	b := Barrier{HLC: e.HLC, Op: e.Op(), Value: value, ExpireAtMS: expireAtMS}
+// raiseBarrier makes b the barrier if it is newer than the present one, and
+// buries what it killed.
+func (k *Key) raiseBarrier(b Barrier) bool {
 	if b.compare(k.barrier) <= 0 {
 		return false
 	}
@@ -143,12 +142,10 @@ func (k *Key) bury() {
 }
 
 func (k *Key) joinElements(t Type, h hlc.Timestamp, update elementTable) bool {
-	table, ok := k.elements[t]
-	if !ok {
-		table = elementTable{}
-		put(&k.elements, t, table)
+	if k.elements[t] == nil {
+		put(&k.elements, t, elementTable{})
 	}
-	won := table.join(h, update)
+	won := k.elements[t].join(update)
 	return k.raiseNewest(t, h) || won
 }
 

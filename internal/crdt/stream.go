@@ -26,6 +26,7 @@ type streamEntry struct {
 	fields []event.FieldValue
 }
 
+// add, delete and trim report whether the stream changed.
 func (s *stream) add(h hlc.Timestamp, fields []event.FieldValue) bool {
 	id := event.IDFromHLC(h)
 	if _, gone := s.deleted[id]; gone || id.Compare(s.floor) < 0 {

@@ -1,10 +1,10 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lane"
@@ -43,10 +43,24 @@ func AsReject(err error) *RejectError {
 	return r
 }
 
-var reservedKey = regexp.MustCompile(`(?s)^geokv:|:(meta|smeta|zmeta|hmeta|xmeta)$|:seq:[a-z][a-z0-9-]{0,15}$|:~(r|s|z|h|x|late)$`)
-
-// ReservedKey reports whether geokv keeps the name for its own keys in Redis.
-func ReservedKey(key []byte) bool { return reservedKey.Match(key) }
+// ReservedKey reports whether geokv keeps the name for its own keys in Redis:
+// geokv:*, *:meta, *:[szhx]meta, *:seq:<region>, *:~[rszhx] and *:~late. It runs
+// for every record, hence without a regular expression.
+func ReservedKey(key []byte) bool {
+	if bytes.HasPrefix(key, []byte("geokv:")) {
+		return true
+	}
+	colon := bytes.LastIndexByte(key, ':')
+	if colon < 0 {
+		return false
+	}
+	switch last := string(key[colon+1:]); last {
+	case "meta", "smeta", "zmeta", "hmeta", "xmeta", "~r", "~s", "~z", "~h", "~x", "~late":
+		return true
+	default:
+		return bytes.HasSuffix(key[:colon], []byte(":seq")) && geo.ValidName(last)
+	}
+}
 
 // Validate checks everything that can be known from the event alone. The error
 // is a *RejectError.

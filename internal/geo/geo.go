@@ -5,7 +5,6 @@ package geo
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,7 +18,8 @@ const MaxRegions = 10
 
 const topicSuffix = ".events"
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
+// namePattern is what ValidName accepts, for messages.
+const namePattern = "[a-z][a-z0-9-]{0,15}"
 
 // Region is one site: a name and an index that never changes once events exist.
 type Region struct {
@@ -37,14 +37,25 @@ func Topic(region string) string { return region + topicSuffix }
 // not an event topic.
 func Origin(topic string) (region string, ok bool) {
 	name, ok := strings.CutSuffix(topic, topicSuffix)
-	if !ok || !namePattern.MatchString(name) {
+	if !ok || !ValidName(name) {
 		return "", false
 	}
 	return name, true
 }
 
-// ValidName reports whether name may name a region.
-func ValidName(name string) bool { return namePattern.MatchString(name) }
+// ValidName reports whether name may name a region: [a-z][a-z0-9-]{0,15}. It
+// runs for every record, hence without a regular expression.
+func ValidName(name string) bool {
+	if name == "" || len(name) > 16 || name[0] < 'a' || name[0] > 'z' {
+		return false
+	}
+	for i := 1; i < len(name); i++ {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // Topology is the ordered, immutable list of a cluster's regions.
 type Topology struct{ regions []Region }

@@ -2,6 +2,7 @@ package hlc
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -54,7 +55,7 @@ func (c *Clock) Now(slot uint16) (Timestamp, error) {
 			physical, counter = physical+1, 0
 		}
 	}
-	if ahead := time.Duration(physical-wall) * time.Millisecond; ahead > MaxAhead {
+	if ahead := distance(physical, wall); ahead > MaxAhead {
 		return Timestamp{}, &AheadError{ahead}
 	}
 	c.last = Timestamp{physical, counter<<slotBits | uint32(slot)&slotMask, c.region}
@@ -93,5 +94,13 @@ func (c *Clock) Last() Timestamp {
 func (c *Clock) Ahead() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(0, time.Duration(c.last.Physical-c.wall().UnixMilli())*time.Millisecond)
+	return max(0, distance(c.last.Physical, c.wall().UnixMilli()))
+}
+
+// distance returns by how much a is later than b, both in milliseconds. A
+// stamp may lie thousands of years off, more than a Duration can hold: then the
+// greatest Duration stands for it, since a wrapped one would look harmless.
+func distance(a, b int64) time.Duration {
+	const limit = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(max(-limit, min(limit, a-b))) * time.Millisecond
 }

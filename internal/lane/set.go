@@ -10,8 +10,8 @@ import (
 // Interval is a run of sequence numbers, both ends included.
 type Interval struct{ Lo, Hi int64 }
 
-// Set is a set of sequence numbers kept as disjoint, ascending, non-adjacent
-// intervals. The zero value is empty. A Set is a value: Add returns a new one
+// Set is a set of sequence numbers, which start at 1, kept as disjoint,
+// ascending, non-adjacent intervals. The zero value is empty. A Set is a value: Add returns a new one
 // and leaves the receiver as it was.
 type Set struct{ runs []Interval }
 
@@ -41,8 +41,10 @@ func (s Set) Contains(seq int64) bool {
 // Add returns the set with seq in it.
 func (s Set) Add(seq int64) Set { return s.AddRange(Interval{seq, seq}) }
 
-// AddRange returns the set with every number of r in it.
+// AddRange returns the set with every number of r in it that can be a sequence
+// number.
 func (s Set) AddRange(r Interval) Set {
+	r.Lo = max(r.Lo, 1)
 	if r.Lo > r.Hi {
 		return s
 	}
@@ -51,7 +53,7 @@ func (s Set) AddRange(r Interval) Set {
 	for ; i < len(s.runs) && s.runs[i].Hi < r.Lo-1; i++ {
 		out = append(out, s.runs[i])
 	}
-	for ; i < len(s.runs) && s.runs[i].Lo <= r.Hi+1; i++ {
+	for ; i < len(s.runs) && s.runs[i].Lo-1 <= r.Hi; i++ {
 		r.Lo, r.Hi = min(r.Lo, s.runs[i].Lo), max(r.Hi, s.runs[i].Hi)
 	}
 	out = append(out, r)
@@ -70,24 +72,30 @@ func (s Set) Union(other Set) Set {
 func (s Set) Minus(other Set) Set {
 	var out []Interval
 	for _, r := range s.runs {
-		lo := r.Lo
-		for _, o := range other.runs {
-			if o.Hi < lo {
-				continue
-			}
-			if o.Lo > r.Hi {
-				break
-			}
-			if o.Lo > lo {
-				out = append(out, Interval{lo, o.Lo - 1})
-			}
-			lo = o.Hi + 1
-		}
-		if lo <= r.Hi {
-			out = append(out, Interval{lo, r.Hi})
-		}
+		out = append(out, r.minus(other.runs)...)
 	}
 	return Set{out}
+}
+
+// minus returns what the ascending runs leave of r.
+func (r Interval) minus(runs []Interval) []Interval {
+	var out []Interval
+	for _, o := range runs {
+		if o.Hi < r.Lo {
+			continue
+		}
+		if o.Lo > r.Hi {
+			break
+		}
+		if o.Lo > r.Lo {
+			out = append(out, Interval{r.Lo, o.Lo - 1})
+		}
+		if o.Hi >= r.Hi {
+			return out // also keeps o.Hi+1 from overflowing
+		}
+		r.Lo = o.Hi + 1
+	}
+	return append(out, r)
 }
 
 // Holes returns the numbers from 1 to the greatest member that are missing:
@@ -142,7 +150,7 @@ func (s Set) String() string {
 }
 
 // ParseSet reads the form that String writes. Numbers start at 1; runs must
-// ascend and be disjoint.
+// ascend and be disjoint; adjacent ones are joined.
 func ParseSet(text string) (Set, error) {
 	var s Set
 	if text == "" {
@@ -157,6 +165,10 @@ func ParseSet(text string) (Set, error) {
 		}
 		if err != nil || lo < 1 || hi < lo || lo <= s.Max() {
 			return Set{}, fmt.Errorf("interval set %q: bad run %q", text, part)
+		}
+		if n := len(s.runs); n > 0 && s.runs[n-1].Hi == lo-1 {
+			s.runs[n-1].Hi = hi
+			continue
 		}
 		s.runs = append(s.runs, Interval{lo, hi})
 	}

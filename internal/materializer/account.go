@@ -1,0 +1,173 @@
+package materializer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/view"
+	"github.com/geokv/geokv/internal/wal"
+)
+
+const (
+	publishWithin = time.Second
+	publishMax    = 4096 // outcomes per message; catching up, the oldest are left out
+)
+
+// count adds a batch to the counters. Without outcomes (the reply was lost) its
+// events count as applied.
+func (m *Materializer) count(d *draft, outcomes []event.Outcome) {
+	c := api.Counters{Consumed: int64(len(d.taken) + len(d.rest))}
+	for i := range d.taken {
+		if outcomes != nil && outcomes[i] == event.Superseded {
+			c.Superseded++
+		} else {
+			c.Applied++
+		}
+	}
+	for _, s := range d.rest {
+		if s.reject != nil {
+			c.Rejected++
+		} else {
+			c.Duplicate++
+		}
+	}
+	m.stats.add(c)
+}
+
+// publish tells the region's observers, best effort. Outcomes that are not known
+// are left out: observers derive them from the position.
+func (m *Materializer) publish(ctx context.Context, sources []*source, d *draft, outcomes []event.Outcome) {
+	messages := map[*source]*view.Applied{}
+	say := func(s *source, offset int64, outcome event.Outcome) {
+		if messages[s] == nil {
+			messages[s] = &view.Applied{
+				Region: m.cfg.Region.Name, Topic: s.part.Topic, Partition: s.part.Index, AtMS: m.cfg.Wall().UnixMilli(),
+			}
+		}
+		messages[s].Events = append(messages[s].Events, view.AppliedOutcome{Offset: offset, Outcome: outcome})
+	}
+	for _, s := range d.rest {
+		say(s.from, s.record.Offset, s.outcome())
+	}
+	for i, t := range d.taken {
+		if outcomes != nil {
+			say(t.from, t.offset, outcomes[i])
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
+	for _, s := range sources {
+		message := messages[s]
+		if message == nil {
+			continue
+		}
+		message.Events = message.Events[max(0, len(message.Events)-publishMax):]
+		if err := m.cfg.View.Publish(ctx, *message); err != nil {
+			m.log.Debug("publish outcomes", "partition", s.part.String(), "error", err)
+			return
+		}
+	}
+}
+
+func (s skipped) outcome() event.Outcome {
+	if s.reject != nil {
+		return event.Rejected
+	}
+	return event.Duplicate
+}
+
+// quarantine puts the batch's rejected records aside. It comes after the apply,
+// so a crash in between leaves a record out of the quarantine, never in it twice
+// for one pass; the log has it in any case.
+func (m *Materializer) quarantine(d *draft) {
+	for _, s := range d.rest {
+		if s.reject == nil {
+			continue
+		}
+		m.ring.add(Quarantined{
+			Topic: s.record.Topic, Partition: s.record.Partition, Offset: s.record.Offset,
+			Key: s.record.Key, Bytes: len(s.record.Value),
+			Reason: s.reject.Reason, Detail: clip(s.reject.Detail), AtMS: m.cfg.Wall().UnixMilli(),
+		})
+		if m.cfg.Quarantine != nil {
+			m.cfg.Quarantine.Keep(s.record, s.reject)
+		}
+		m.stats.count(alarmReject, s.record.Topic, fmt.Sprintf("last at %s/%d offset %d: %v",
+			s.record.Topic, s.record.Partition, s.record.Offset, s.reject), "look at "+QuarantineTopic+" or geokv status -o json")
+	}
+}
+
+// followProgress compares the view's positions with the ends that the log had
+// at start, until all are reached.
+func (m *Materializer) followProgress(ctx context.Context) {
+	goals, ok := m.goals(ctx)
+	for ok {
+		var done, total int64
+		for p, g := range goals {
+			pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
+			if err != nil {
+				break
+			}
+			total += g.end - g.start
+			done += max(0, min(pos.Offset, g.end)-g.start)
+			if pos.Offset >= g.end {
+				goals[p] = goal{g.start, g.end, true}
+			}
+		}
+		ready := allReached(goals)
+		m.stats.progress(percentOf(done, total, ready), ready)
+		if ready {
+			return
+		}
+		ok = pause(ctx, progressEvery)
+	}
+}
+
+const progressEvery = 100 * time.Millisecond
+
+type goal struct {
+	start, end int64
+	reached    bool
+}
+
+// goals reads the bounds of every partition, waiting for the brokers.
+func (m *Materializer) goals(ctx context.Context) (map[wal.Partition]goal, bool) {
+	var wait backoff
+	topics := m.cfg.Topology.Topics()
+	for {
+		starts, err := m.cfg.Log.Starts(ctx, topics...)
+		ends, err2 := m.cfg.Log.Ends(ctx, topics...)
+		if err == nil && err2 == nil {
+			goals := make(map[wal.Partition]goal, len(ends))
+			for p, end := range ends {
+				goals[p] = goal{start: starts[p], end: end}
+			}
+			return goals, true
+		}
+		if !pause(ctx, wait.next()) {
+			return nil, false
+		}
+	}
+}
+
+func allReached(goals map[wal.Partition]goal) bool {
+	for _, g := range goals {
+		if !g.reached {
+			return false
+		}
+	}
+	return true
+}
+
+func percentOf(done, total int64, ready bool) float64 {
+	switch {
+	case ready:
+		return 100
+	case total == 0:
+		return 0
+	}
+	return min(99.9, 100*float64(done)/float64(total))
+}

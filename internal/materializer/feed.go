@@ -1,0 +1,159 @@
+package materializer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/geokv/geokv/internal/wal"
+)
+
+// How much one origin's partition may hold decoded or waiting in memory before
+// its fetching pauses, and below which it resumes.
+const (
+	pauseAbove  = 4 << 20
+	resumeBelow = 1 << 20
+	pollMax     = 2048
+)
+
+// feed moves records from the reader to the workers' queues until ctx ends. All
+// seeks, pauses and resumes happen here, between two polls: so a record that a
+// poll returned is never older than the seek it should have obeyed.
+func (m *Materializer) feed(ctx context.Context, reader Reader) error {
+	for ctx.Err() == nil {
+		m.obeyWorkers(reader)
+		polling, cancel := context.WithCancel(ctx)
+		if m.allowInterrupt(cancel) {
+			fetch, err := reader.Poll(polling, pollMax)
+			m.forbidInterrupt()
+			if err := m.digest(ctx, fetch, err); err != nil {
+				cancel()
+				return err
+			}
+		}
+		cancel()
+	}
+	return nil
+}
+
+func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) error {
+	var loss *wal.DataLossError
+	switch {
+	case err == nil:
+		for _, r := range fetch.Records {
+			m.workers[r.Partition].deliver(r)
+		}
+		m.stats.clear(alarmKafka, "")
+		return nil
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		return nil
+	case errors.Is(err, wal.ErrClosed):
+		return err
+	case errors.As(err, &loss):
+		m.workers[loss.Partition.Index].lose(loss)
+		return nil
+	default:
+		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions: geokv doctor")
+		pause(ctx, time.Second)
+		return nil
+	}
+}
+
+// allowInterrupt lets workers end the poll that is about to start. It answers
+// false when one of them already asked for attention.
+func (m *Materializer) allowInterrupt(cancel context.CancelFunc) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.attention {
+		return false
+	}
+	m.interrupt = cancel
+	return true
+}
+
+func (m *Materializer) forbidInterrupt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.interrupt = nil
+}
+
+// callFeed asks the feed to look at what workers want.
+func (m *Materializer) callFeed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.attention = true
+	if m.interrupt != nil {
+		m.interrupt()
+	}
+}
+
+func (m *Materializer) obeyWorkers(reader Reader) {
+	m.mu.Lock()
+	m.attention = false
+	m.mu.Unlock()
+	seeks := map[wal.Partition]int64{}
+	var pauses, resumes []wal.Partition
+	for _, w := range m.workers {
+		w.wishes(seeks, &pauses, &resumes)
+	}
+	if len(seeks) > 0 {
+		reader.Seek(seeks)
+	}
+	if len(pauses) > 0 {
+		reader.Pause(pauses...)
+	}
+	if len(resumes) > 0 {
+		reader.Resume(resumes...)
+	}
+}
+
+// startAt answers where assigned partitions begin: at the view's position, read
+// now. It waits as long as the view cannot be read.
+func (m *Materializer) startAt(ctx context.Context, assigned []wal.Partition) (map[wal.Partition]int64, error) {
+	ends, err := m.cfg.Log.Ends(ctx, m.cfg.Topology.Topics()...)
+	if err != nil { // only the order of catching up depends on them
+		m.log.Warn("read ends of the log", "error", err)
+	}
+	offsets := make(map[wal.Partition]int64, len(assigned))
+	for _, p := range assigned {
+		if offsets[p], err = m.viewOffset(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	for p, offset := range offsets {
+		m.workers[p.Index].assign(p, offset, ends[p])
+	}
+	return offsets, nil
+}
+
+// viewOffset reads one position, waiting until the view answers or ctx ends.
+func (m *Materializer) viewOffset(ctx context.Context, p wal.Partition) (int64, error) {
+	var wait backoff
+	for {
+		pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
+		if err == nil {
+			m.stats.clear(alarmView, "")
+			return pos.Offset, nil
+		}
+		m.stats.raise(alarmView, "", "read position of "+p.String()+": "+err.Error(), viewHint)
+		if !pause(ctx, wait.next()) {
+			return 0, ctx.Err()
+		}
+	}
+}
+
+func (m *Materializer) revoked(partitions []wal.Partition, _ bool) {
+	for _, p := range partitions {
+		m.workers[p.Index].revoke(p)
+	}
+}
+
+// backoff doubles a wait from 20 ms to 1 s.
+type backoff struct{ d time.Duration }
+
+func (b *backoff) next() time.Duration {
+	b.d = min(max(b.d*2, 20*time.Millisecond), time.Second)
+	return b.d
+}
+
+func (b *backoff) reset() { b.d = 0 }

@@ -1,0 +1,116 @@
+package materializer
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/geokv/geokv/internal/event"
+)
+
+// Quarantine keeps records that no region can ever accept, for people to look
+// at. Keep must not block and may drop: the record itself stays in the log.
+type Quarantine interface {
+	Keep(r event.Record, reject *event.RejectError)
+}
+
+// Quarantined describes one rejected record.
+type Quarantined struct {
+	Topic     string      `json:"topic"`
+	Partition int32       `json:"partition"`
+	Offset    int64       `json:"offset"`
+	Key       event.Bytes `json:"key"`
+	Bytes     int         `json:"bytes"` // size of the value
+	Reason    string      `json:"reason"`
+	Detail    string      `json:"detail"`
+	AtMS      int64       `json:"at_ms"`
+}
+
+// QuarantineTopic is where LogQuarantine appends, on the region's own Kafka.
+const QuarantineTopic = "geokv.dlq"
+
+const (
+	ringSize     = 100
+	maxPending   = 64 // appends under way; more are dropped
+	maxDetailLen = 512
+)
+
+// LogQuarantine appends rejected records to QuarantineTopic as they are, with
+// headers that say where they came from and why.
+type LogQuarantine struct {
+	// Append hands over a record without waiting; *wal.Log's Append does. The
+	// topic must exist.
+	Append func(r event.Record, done func(offset int64, err error)) error
+	Wall   func() time.Time
+
+	pending atomic.Int64
+	dropped atomic.Int64
+}
+
+// Keep appends the record unless too many appends are under way.
+func (q *LogQuarantine) Keep(r event.Record, reject *event.RejectError) {
+	if q.pending.Add(1) > maxPending {
+		q.pending.Add(-1)
+		q.dropped.Add(1)
+		return
+	}
+	err := q.Append(q.record(r, reject), func(_ int64, err error) {
+		q.pending.Add(-1)
+		if err != nil {
+			q.dropped.Add(1)
+		}
+	})
+	if err != nil {
+		q.pending.Add(-1)
+		q.dropped.Add(1)
+	}
+}
+
+// Dropped counts records that did not reach the topic.
+func (q *LogQuarantine) Dropped() int64 { return q.dropped.Load() }
+
+func (q *LogQuarantine) record(r event.Record, reject *event.RejectError) event.Record {
+	return event.Record{
+		Topic: QuarantineTopic, Offset: -1, Key: r.Key, Value: r.Value, TimestampMS: q.Wall().UnixMilli(),
+		Headers: append([]event.Header{
+			{Key: "geokv.reason", Value: []byte(reject.Reason)},
+			{Key: "geokv.detail", Value: []byte(clip(reject.Detail))},
+			{Key: "geokv.topic", Value: []byte(r.Topic)},
+			{Key: "geokv.partition", Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
+			{Key: "geokv.offset", Value: strconv.AppendInt(nil, r.Offset, 10)},
+			{Key: "geokv.timestamp", Value: strconv.AppendInt(nil, r.TimestampMS, 10)},
+		}, r.Headers...),
+	}
+}
+
+func clip(s string) string { return s[:min(len(s), maxDetailLen)] }
+
+// ring keeps the newest rejected records for State.
+type ring struct {
+	mu   sync.Mutex
+	size int
+	list []Quarantined
+}
+
+func newRing(size int) *ring { return &ring{size: size} }
+
+func (q *ring) add(record Quarantined) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = append(q.list, record)
+	if len(q.list) > q.size {
+		q.list = append(q.list[:0], q.list[1:]...)
+	}
+}
+
+// newest returns the kept records, newest first.
+func (q *ring) newest() []Quarantined {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := make([]Quarantined, 0, len(q.list))
+	for i := len(q.list) - 1; i >= 0; i-- {
+		out = append(out, q.list[i])
+	}
+	return out
+}

@@ -1,0 +1,80 @@
+package materializer
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/view"
+)
+
+// repair answers a batch that needs increments which the view has already
+// summed: it reads them again from the logs below the batch, computes the
+// counters, and sends the same batch with the result. All keys of the batch
+// share one scan.
+func (w *worker) repair(keys []view.RepairKey) state {
+	return func(ctx context.Context) state {
+		below, err := w.positions(ctx)
+		switch {
+		case errors.Is(err, view.ErrStale):
+			return w.reload
+		case err != nil:
+			return w.viewFailed(ctx, err, w.recheck)
+		}
+		history, err := w.m.cfg.History.Events(ctx, w.index, below, keys)
+		if err != nil {
+			return w.repairFailed(ctx, err)
+		}
+		w.m.stats.clear(alarmRepair, w.name())
+		for _, k := range keys {
+			w.install(k, history[string(k.Key)])
+		}
+		return w.apply
+	}
+}
+
+// install adds the repaired counter of a key to the batch.
+func (w *worker) install(k view.RepairKey, history []event.Event) {
+	events := slices.DeleteFunc(w.draft.eventsOf(k.Key), func(e event.Event) bool { return e.HLC.Before(k.Since) })
+	w.draft.install(k.Key, view.NewInstall(k.Key, append(events, history...)))
+}
+
+// positions returns where every origin of the partition stands, owned or not.
+// The batch is then pinned to exactly these positions. The error is ErrStale
+// when one that the worker owns moved under it.
+func (w *worker) positions(ctx context.Context) (map[string]int64, error) {
+	below := map[string]int64{}
+	for _, s := range w.sources {
+		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
+		if err != nil {
+			return nil, err
+		}
+		if w.owns(s) && pos.Offset != s.offset {
+			return nil, view.ErrStale
+		}
+		s.offset = pos.Offset
+		below[s.part.Topic] = pos.Offset
+	}
+	return below, nil
+}
+
+// repairFailed waits: the registry or the brokers may come back. A log that no
+// longer reaches far enough needs an operator; guessing would lose increments
+// in this region only.
+func (w *worker) repairFailed(ctx context.Context, err error) state {
+	if ctx.Err() != nil {
+		return nil
+	}
+	hint := "the partition goes on when the brokers and the schema registry answer"
+	if errors.Is(err, ErrHistoryGone) {
+		hint = "the log was cut short: restore it, or rebuild from a region that is ahead"
+	}
+	if w.m.stats.raise(alarmRepair, w.name(), "repair counters from the log: "+err.Error(), hint) {
+		w.m.log.Warn("partition waits", "partition", w.index, "error", err)
+	}
+	if !pause(ctx, w.wait.next()) {
+		return nil
+	}
+	return w.recheck
+}

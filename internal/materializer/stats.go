@@ -1,0 +1,188 @@
+package materializer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/wal"
+)
+
+// Alarm codes; stable.
+const (
+	alarmKafka      = "KAFKA"            // the group cannot read
+	alarmView       = "VIEW_UNAVAILABLE" // Redis cannot be reached or refuses writes
+	alarmBlocked    = "BLOCKED"          // a record cannot be judged yet; its partition waits
+	alarmRepair     = "REPAIR_BLOCKED"   // a counter cannot be recomputed from the log
+	alarmDataLoss   = "DATA_LOSS"        // a log does not continue where the view stands
+	alarmCorrupt    = "VIEW_TORN"        // the view holds a batch in part
+	alarmClockAhead = "CLOCK_AHEAD"      // stamps from the future were applied
+	alarmReject     = "REJECTED"         // records were rejected
+)
+
+const viewHint = "check that Redis runs, accepts writes and has memory: geokv doctor"
+
+// stats is what State reports: written by workers and feed, read by anyone.
+type stats struct {
+	wall func() time.Time
+
+	mu       sync.Mutex
+	counters api.Counters
+	alarms   map[alarmID]*api.Alarm
+	offsets  map[wal.Partition]int64 // of owned partitions
+	percent  float64
+	ready    bool
+}
+
+type alarmID struct{ code, subject string }
+
+func newStats(wall func() time.Time) *stats {
+	return &stats{wall: wall, alarms: map[alarmID]*api.Alarm{}, offsets: map[wal.Partition]int64{}}
+}
+
+// raise starts or keeps an alarm on a subject and reports whether it is new.
+// Count is how often it was raised in this episode.
+func (s *stats) raise(code, subject, message, hint string) (fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := alarmID{code, subject}
+	a, known := s.alarms[id]
+	if !known {
+		a = &api.Alarm{Code: code, SinceMS: s.wall().UnixMilli()}
+		s.alarms[id] = a
+	}
+	a.Count++
+	a.Message, a.Hint = message, hint
+	if subject != "" {
+		a.Message = subject + ": " + message
+	}
+	return !known
+}
+
+// count is raise for alarms that stay: each call is one more occurrence.
+func (s *stats) count(code, subject, message, hint string) { s.raise(code, subject, message, hint) }
+
+// clear ends an alarm.
+func (s *stats) clear(code, subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.alarms, alarmID{code, subject})
+}
+
+func (s *stats) moved(p wal.Partition, offset int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offsets[p] = offset
+}
+
+// released forgets a partition that is no longer ours, and what was wrong with it.
+func (s *stats) released(p wal.Partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.offsets, p)
+	for _, code := range []string{alarmBlocked, alarmDataLoss, alarmCorrupt} {
+		delete(s.alarms, alarmID{code, p.String()})
+	}
+}
+
+func (s *stats) positions() map[wal.Partition]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[wal.Partition]int64, len(s.offsets))
+	for p, offset := range s.offsets {
+		out[p] = offset
+	}
+	return out
+}
+
+func (s *stats) add(c api.Counters) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counters.Consumed += c.Consumed
+	s.counters.Applied += c.Applied
+	s.counters.Superseded += c.Superseded
+	s.counters.Duplicate += c.Duplicate
+	s.counters.Rejected += c.Rejected
+}
+
+func (s *stats) progress(percent float64, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.percent, s.ready = percent, ready
+}
+
+// State is what a materializer tells about itself. It covers the partitions
+// this process owns; another process of the region may own others.
+type State struct {
+	Partitions  []PartitionState `json:"partitions"` // owned, by topic and partition
+	Counters    api.Counters     `json:"counters"`   // since this process started
+	Alarms      []api.Alarm      `json:"alarms"`     // by code and subject
+	Quarantined []Quarantined    `json:"quarantined"`
+	Percent     float64          `json:"percent"` // of the log that existed at start, applied by anyone
+	Ready       bool             `json:"ready"`   // that log has been applied: reads are complete
+}
+
+// PartitionState is one owned partition of one origin.
+type PartitionState struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Position  int64  `json:"position"`          // next offset to apply
+	Blocked   string `json:"blocked,omitempty"` // why it waits or stopped
+}
+
+// Blocked reports whether any partition waits or stopped.
+func (s State) Blocked() bool {
+	return slices.ContainsFunc(s.Alarms, func(a api.Alarm) bool {
+		return slices.Contains([]string{alarmView, alarmBlocked, alarmRepair, alarmDataLoss, alarmCorrupt}, a.Code)
+	})
+}
+
+// State returns the present state.
+func (m *Materializer) State() State {
+	s := m.stats.snapshot()
+	s.Quarantined = m.ring.newest()
+	return s
+}
+
+// Progress returns how much of the log that existed at start has been applied,
+// 0 to 100, and whether all of it was. Until then the view misses writes that
+// were acknowledged before the start.
+func (m *Materializer) Progress() (percent float64, ready bool) {
+	m.stats.mu.Lock()
+	defer m.stats.mu.Unlock()
+	return m.stats.percent, m.stats.ready
+}
+
+func (s *stats) snapshot() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := State{Counters: s.counters, Percent: s.percent, Ready: s.ready, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
+	for p, offset := range s.offsets {
+		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, offset, s.why(p)})
+	}
+	slices.SortFunc(out.Partitions, func(a, b PartitionState) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	for _, a := range s.alarms {
+		out.Alarms = append(out.Alarms, *a)
+	}
+	slices.SortFunc(out.Alarms, func(a, b api.Alarm) int {
+		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
+	})
+	return out
+}
+
+func (s *stats) why(p wal.Partition) string {
+	for _, id := range []alarmID{
+		{alarmCorrupt, p.String()}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
+		{alarmRepair, workerName(p.Index)}, {alarmView, workerName(p.Index)}, {alarmView, ""},
+	} {
+		if a, ok := s.alarms[id]; ok {
+			return a.Message
+		}
+	}
+	return ""
+}

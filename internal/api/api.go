@@ -102,15 +102,3 @@ type FlowReport struct {
 	DelayMS   int64  `json:"delay_ms"`
 	GapEvents int64  `json:"gap_events"`
 }
-
-// Error is the body of every failed request.
-type Error struct {
-	Error ErrorDetail `json:"error"`
-}
-
-// ErrorDetail carries a fail.Error over the wire.
-type ErrorDetail struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-}

@@ -41,6 +41,7 @@ const (
 	Truncated  LossKind = "truncated"    // the log was cut back below the position: records that were read are gone
 	Recreated  LossKind = "re-created"   // the topic was deleted and made again: offsets mean something else
 	Deleted    LossKind = "deleted"      // the topic no longer exists
+	Unreadable LossKind = "unreadable"   // a batch is damaged, or decompresses beyond 16 MiB
 )
 
 // DataLossError stops one partition of a reader: the log no longer continues

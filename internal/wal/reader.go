@@ -1,95 +1,198 @@
 package wal
 
 import (
-	"context"
-	"errors"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
 )
-
-// From says where partitions without an explicit start begin.
-type From struct {
-	kind fromKind
-	ms   int64
-}
-
-type fromKind uint8
-
-const (
-	fromStart fromKind = iota
-	fromEnd
-	fromMillis
-)
-
-// AtStart begins at the first record that exists. It is the zero From.
-func AtStart() From { return From{} }
-
-// AtEnd begins after the last record that exists.
-func AtEnd() From { return From{kind: fromEnd} }
-
-// AtMillis begins at the first record whose timestamp is at least ms (Unix
-// milliseconds), or at the end when there is none.
-func AtMillis(ms int64) From { return From{kind: fromMillis, ms: ms} }
-
-// TailConfig says what to read without a group: every partition of every topic.
-type TailConfig struct {
-	Topics []string
-	Start  map[Partition]int64 // next offset wanted; wins over From
-	From   From                // for partitions that Start does not name
-
-	// Partitions limits the tail to these partitions when not empty (Topics is
-	// then ignored).
-	Partitions []Partition
-}
 
 // Fetch is what one Poll took.
 type Fetch struct {
 	// Records in offset order per partition; partitions are not interleaved.
 	Records []event.Record
+
+	// Ends holds, for the partitions in Records, the next offset to be written
+	// as the broker said it with these records.
+	Ends map[Partition]int64
 }
 
 // Reader reads records of many partitions in offset order per partition. Poll,
 // Seek, Pause, Resume, Release and Commit may be used from different goroutines,
 // but Poll from one at a time.
-type Reader struct{}
+type Reader struct {
+	log    *Log
+	client *kgo.Client
 
-// Tail reads topics directly, without a group. The returned reader has resolved
-// its start offsets, so a record appended after Tail returned is not missed
-// with AtEnd. Errors: *fail.Error NOT_FOUND for a topic that does not exist,
-// otherwise as Ping.
-func (l *Log) Tail(ctx context.Context, cfg TailConfig) (*Reader, error) {
-	return nil, errors.ErrUnsupported
+	seekMu sync.Mutex // held while positions move, so that two Seeks end in one order
+
+	mu      sync.Mutex
+	closed  bool
+	next    map[Partition]int64 // position after what Poll returned; its keys are what the reader owns
+	seeks   map[Partition]seek  // last Seek of each partition
+	gen     uint64              // counts Seeks
+	paused  map[Partition]bool  // by Pause
+	stopped map[Partition]bool  // by data loss
+	pending []error             // found by a Poll that had records to return first
 }
 
-// Poll waits for records and returns at most max of them, or an error, never
-// both. It is not an error that brokers are down: Poll waits and logs.
-//
-//	*DataLossError   one partition stopped; returned once; keep polling for the others
-//	ctx.Err()        ctx ended
-//	ErrClosed        the reader or its log was closed
-//	*fail.Error      credentials or permissions are wrong; polling again retries
-//
-// After Poll of a group reader returned, no rebalance happens until Release or
-// the next Poll.
-func (r *Reader) Poll(ctx context.Context, max int) (Fetch, error) {
-	return Fetch{}, errors.ErrUnsupported
+type seek struct {
+	offset int64
+	gen    uint64
+}
+
+func (l *Log) newReader(next map[Partition]int64, opts ...kgo.Opt) (*Reader, error) {
+	r := &Reader{
+		log: l, next: next,
+		seeks:  map[Partition]seek{},
+		paused: map[Partition]bool{}, stopped: map[Partition]bool{},
+	}
+	return r, r.start(opts)
+}
+
+func (r *Reader) start(opts []kgo.Opt) error {
+	l := r.log
+	all := append(l.cfg.baseOptions(), readOptions()...)
+	client, err := kgo.NewClient(append(all, opts...)...)
+	if err != nil {
+		return fail.Wrap(fail.Internal, err, "configure the kafka consumer")
+	}
+	r.client = client
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		go client.Close() // a group's callbacks may still wait for this call to return
+		return ErrClosed
+	}
+	l.readers[r] = struct{}{}
+	return nil
 }
 
 // Release lets a waiting rebalance go on. It may be called at any time; the
 // next Poll releases too.
-func (r *Reader) Release() {}
+func (r *Reader) Release() { r.client.AllowRebalance() }
 
-// Seek moves partitions: the next Poll returns records from the given offsets
-// on. Records that were already returned by Poll are the caller's to drop.
-// Partitions that the reader does not own are ignored. Seek also restarts a
-// partition that a *DataLossError stopped.
-func (r *Reader) Seek(offsets map[Partition]int64) {}
+// Seek moves partitions: the next records that Poll returns are those from the
+// given offsets on; a Poll that is waiting honours it. Records that Poll has
+// already returned are the caller's to drop. Partitions that the reader does
+// not own are ignored. Seek restarts a partition that a *DataLossError stopped,
+// except when its topic was re-created: that takes a new reader.
+func (r *Reader) Seek(offsets map[Partition]int64) {
+	r.seekMu.Lock()
+	defer r.seekMu.Unlock()
 
-// Pause stops delivery of partitions until Resume; buffered records are kept.
-func (r *Reader) Pause(partitions ...Partition) {}
+	r.mu.Lock()
+	r.gen++
+	moved := map[Partition]int64{}
+	var restarted []Partition
+	for p, offset := range offsets {
+		if _, owned := r.next[p]; !owned {
+			continue
+		}
+		moved[p] = offset
+		r.next[p] = offset
+		r.seeks[p] = seek{offset, r.gen}
+		if r.stopped[p] {
+			delete(r.stopped, p)
+			if !r.paused[p] {
+				restarted = append(restarted, p)
+			}
+		}
+	}
+	r.mu.Unlock()
 
-// Resume ends Pause.
-func (r *Reader) Resume(partitions ...Partition) {}
+	r.move(moved)
+	r.client.ResumeFetchPartitions(byTopic(restarted))
+}
 
-// Close stops reading and leaves the group. It is safe to call twice.
-func (r *Reader) Close() {}
+func (r *Reader) move(offsets map[Partition]int64) {
+	if len(offsets) == 0 {
+		return
+	}
+	set := map[string]map[int32]kgo.EpochOffset{}
+	for p, offset := range offsets {
+		if set[p.Topic] == nil {
+			set[p.Topic] = map[int32]kgo.EpochOffset{}
+		}
+		set[p.Topic][p.Index] = kgo.EpochOffset{Epoch: -1, Offset: offset}
+	}
+	r.client.SetOffsets(set)
+}
+
+// Pause stops delivery of partitions until Resume. What was fetched already and
+// not yet returned is fetched again then.
+func (r *Reader) Pause(partitions ...Partition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range partitions {
+		r.paused[p] = true
+	}
+	r.client.PauseFetchPartitions(byTopic(partitions))
+}
+
+// Resume ends Pause. It does not restart a partition that lost data.
+func (r *Reader) Resume(partitions ...Partition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var going []Partition
+	for _, p := range partitions {
+		delete(r.paused, p)
+		if !r.stopped[p] {
+			going = append(going, p)
+		}
+	}
+	r.client.ResumeFetchPartitions(byTopic(going))
+}
+
+// Positions returns the next offset of every partition the reader owns: what
+// follows the records Poll has returned.
+func (r *Reader) Positions() map[Partition]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := make(map[Partition]int64, len(r.next))
+	for p, offset := range r.next {
+		next[p] = offset
+	}
+	return next
+}
+
+// Close stops reading and leaves the group. It is safe to call twice, and while
+// Poll waits, which then returns ErrClosed.
+func (r *Reader) Close() {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return
+	}
+	r.closed = true
+	r.mu.Unlock()
+
+	r.client.CloseAllowingRebalance()
+	r.log.mu.Lock()
+	delete(r.log.readers, r)
+	r.log.mu.Unlock()
+}
+
+func byTopic(partitions []Partition) map[string][]int32 {
+	if len(partitions) == 0 {
+		return nil
+	}
+	m := map[string][]int32{}
+	for _, p := range partitions {
+		m[p.Topic] = append(m[p.Topic], p.Index)
+	}
+	return m
+}
+
+func fromTopics(m map[string][]int32) []Partition {
+	var partitions []Partition
+	for topic, indices := range m {
+		for _, i := range indices {
+			partitions = append(partitions, Partition{topic, i})
+		}
+	}
+	sortPartitions(partitions)
+	return partitions
+}

@@ -1,0 +1,41 @@
+package wal
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// clientLogger passes what the Kafka client says on to slog, one level lower:
+// its Info is about its own workings.
+type clientLogger struct{ *slog.Logger }
+
+// Level implements kgo.Logger.
+func (l clientLogger) Level() kgo.LogLevel {
+	ctx := context.Background()
+	switch {
+	case l.Enabled(ctx, slog.LevelDebug-4):
+		return kgo.LogLevelDebug
+	case l.Enabled(ctx, slog.LevelDebug):
+		return kgo.LogLevelInfo
+	case l.Enabled(ctx, slog.LevelWarn):
+		return kgo.LogLevelWarn
+	default:
+		return kgo.LogLevelError
+	}
+}
+
+// Log implements kgo.Logger.
+func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	at := slog.LevelDebug - 4
+	switch level {
+	case kgo.LogLevelError:
+		at = slog.LevelError
+	case kgo.LogLevelWarn:
+		at = slog.LevelWarn
+	case kgo.LogLevelInfo:
+		at = slog.LevelDebug
+	}
+	l.Logger.Log(context.Background(), at, "kafka client: "+msg, keyvals...)
+}

@@ -1,0 +1,119 @@
+package wal
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/geokv/geokv/internal/fail"
+)
+
+// From says where partitions without an explicit start begin.
+type From struct {
+	kind fromKind
+	ms   int64
+}
+
+type fromKind uint8
+
+const (
+	fromStart fromKind = iota
+	fromEnd
+	fromMillis
+)
+
+// AtStart begins at the first record that exists. It is the zero From.
+func AtStart() From { return From{} }
+
+// AtEnd begins after the last record that exists.
+func AtEnd() From { return From{kind: fromEnd} }
+
+// AtMillis begins at the first record whose timestamp is at least ms (Unix
+// milliseconds), or at the end when there is none.
+func AtMillis(ms int64) From { return From{kind: fromMillis, ms: ms} }
+
+// TailConfig says what to read without a group.
+type TailConfig struct {
+	Topics []string            // every partition of these
+	Start  map[Partition]int64 // next offset wanted; wins over From
+	From   From                // for partitions that Start does not name
+
+	// Partitions limits the tail to these partitions when not empty; Topics is
+	// then ignored. When Start names all of them no broker is asked, so that Tail
+	// succeeds while Kafka is down.
+	Partitions []Partition
+}
+
+// Tail reads topics directly, without a group. The returned reader has resolved
+// its start offsets, so a record appended after Tail returned is not missed
+// with AtEnd. Errors: *fail.Error NOT_FOUND for a topic that does not exist,
+// otherwise as Ping.
+func (l *Log) Tail(ctx context.Context, cfg TailConfig) (*Reader, error) {
+	starts, err := l.resolveStarts(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if len(starts) == 0 {
+		return nil, fail.New(fail.Usage, "tail the log: no topics")
+	}
+	consume := map[string]map[int32]kgo.Offset{}
+	for p, offset := range starts {
+		if consume[p.Topic] == nil {
+			consume[p.Topic] = map[int32]kgo.Offset{}
+		}
+		consume[p.Topic][p.Index] = kgo.NewOffset().At(offset)
+	}
+	return l.newReader(starts, kgo.ConsumePartitions(consume))
+}
+
+// resolveStarts turns the configuration into one offset per partition.
+func (l *Log) resolveStarts(ctx context.Context, cfg TailConfig) (map[Partition]int64, error) {
+	starts := map[Partition]int64{}
+	ask := slices.Clone(cfg.Topics)
+	if len(cfg.Partitions) > 0 {
+		ask = nil
+		for _, p := range cfg.Partitions {
+			if offset, ok := cfg.Start[p]; ok {
+				starts[p] = offset
+			} else {
+				ask = append(ask, p.Topic)
+			}
+		}
+	}
+	if len(ask) == 0 {
+		return starts, nil
+	}
+	listed, err := l.list(ctx, cfg.From, ask)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Partitions) > 0 {
+		maps.DeleteFunc(listed, func(p Partition, _ int64) bool { return !slices.Contains(cfg.Partitions, p) })
+	}
+	for p, offset := range listed {
+		if wanted, ok := cfg.Start[p]; ok {
+			offset = wanted
+		}
+		starts[p] = offset
+	}
+	for _, p := range cfg.Partitions {
+		if _, ok := starts[p]; !ok {
+			return nil, fail.New(fail.NotFound, "tail %s: no such partition", p).
+				WithHint("run geokv doctor: it names topics with a wrong number of partitions")
+		}
+	}
+	return starts, nil
+}
+
+func (l *Log) list(ctx context.Context, from From, topics []string) (map[Partition]int64, error) {
+	switch from.kind {
+	case fromEnd:
+		return l.Ends(ctx, topics...)
+	case fromMillis:
+		return l.OffsetsAt(ctx, from.ms, topics...)
+	default:
+		return l.Starts(ctx, topics...)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -105,7 +106,7 @@ func UnmarshalStrict(data []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
-	if dec.More() {
+	if _, err := dec.Token(); err != io.EOF { // More would overlook a stray } or ]
 		return errors.New("trailing data after the JSON value")
 	}
 	return nil
@@ -177,9 +178,9 @@ func ParseDelta(text string) (int64, error) {
 type eventJSON struct {
 	EventID     string          `json:"event_id"`
 	Origin      string          `json:"origin_region"`
-	RegionIdx   int             `json:"region_idx"`
-	HLC         Stamp           `json:"hlc"`
-	Slot        uint16          `json:"slot"`
+	RegionIdx   *int            `json:"region_idx"` // pointers where zero is a value, to tell it from none
+	HLC         *Stamp          `json:"hlc"`
+	Slot        *uint16         `json:"slot"`
 	Incarnation int64           `json:"incarnation"`
 	Seq         int64           `json:"seq"`
 	Key         Bytes           `json:"key"`
@@ -193,9 +194,10 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	index, stamp := int(e.HLC.Region), StampOf(e.HLC, e.Origin)
 	return Marshal(eventJSON{
-		EventID: e.ID, Origin: e.Origin, RegionIdx: int(e.HLC.Region), HLC: StampOf(e.HLC, e.Origin),
-		Slot: e.Lane.Slot, Incarnation: e.Lane.Incarnation, Seq: e.Seq,
+		EventID: e.ID, Origin: e.Origin, RegionIdx: &index, HLC: &stamp,
+		Slot: &e.Lane.Slot, Incarnation: e.Lane.Incarnation, Seq: e.Seq,
 		Key: e.Key, Op: e.Op(), Payload: payload,
 	})
 }
@@ -208,11 +210,14 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := UnmarshalStrict(data, &j); err != nil {
 		return err
 	}
+	if j.RegionIdx == nil || j.HLC == nil || j.Slot == nil {
+		return Reject("missing argument", "an event needs region_idx, hlc and slot")
+	}
 	if j.HLC.Region != j.Origin {
 		return Reject("bad origin", "stamp of region %q on an event of %q", j.HLC.Region, j.Origin)
 	}
-	if j.RegionIdx < 0 || j.RegionIdx > math.MaxUint8 {
-		return Reject("bad origin", "region index %d", j.RegionIdx)
+	if *j.RegionIdx < 0 || *j.RegionIdx > math.MaxUint8 {
+		return Reject("bad origin", "region index %d", *j.RegionIdx)
 	}
 	args, err := unmarshalArgs(j.Op, j.Payload)
 	if err != nil {
@@ -221,8 +226,8 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	*e = Event{
 		Version: FormatVersion, MinVersion: FormatVersion,
 		ID: j.EventID, Origin: j.Origin,
-		HLC:  hlc.Timestamp{Physical: j.HLC.PhysicalMS, Logical: j.HLC.Logical, Region: uint8(j.RegionIdx)},
-		Lane: lane.ID{Slot: j.Slot, Incarnation: j.Incarnation}, Seq: j.Seq,
+		HLC:  hlc.Timestamp{Physical: j.HLC.PhysicalMS, Logical: j.HLC.Logical, Region: uint8(*j.RegionIdx)},
+		Lane: lane.ID{Slot: *j.Slot, Incarnation: j.Incarnation}, Seq: j.Seq,
 		Key: j.Key, Args: args,
 	}
 	return nil

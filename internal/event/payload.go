@@ -52,10 +52,42 @@ type ScoredJSON struct {
 	Score  Score `json:"score"`
 }
 
+// UnmarshalJSON reads the object; both parts must be there.
+func (m *ScoredJSON) UnmarshalJSON(data []byte) error {
+	var j struct {
+		Member *Bytes `json:"member"`
+		Score  *Score `json:"score"`
+	}
+	if err := UnmarshalStrict(data, &j); err != nil {
+		return err
+	}
+	if j.Member == nil || j.Score == nil {
+		return Reject("missing argument", `want {"member","score"}, got %.40s`, data)
+	}
+	*m = ScoredJSON{*j.Member, *j.Score}
+	return nil
+}
+
 // FieldJSON is a hash field in JSON.
 type FieldJSON struct {
 	Field Bytes `json:"field"`
 	Value Bytes `json:"value"`
+}
+
+// UnmarshalJSON reads the object; both parts must be there.
+func (f *FieldJSON) UnmarshalJSON(data []byte) error {
+	var j struct {
+		Field *Bytes `json:"field"`
+		Value *Bytes `json:"value"`
+	}
+	if err := UnmarshalStrict(data, &j); err != nil {
+		return err
+	}
+	if j.Field == nil || j.Value == nil {
+		return Reject("missing argument", `want {"field","value"}, got %.40s`, data)
+	}
+	*f = FieldJSON{*j.Field, *j.Value}
+	return nil
 }
 
 // PairJSON is a name and value of a stream entry in JSON: ["name","value"].

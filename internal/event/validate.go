@@ -77,7 +77,7 @@ func (e Event) Validate() error {
 		return Reject("bad origin", "region name %q", e.Origin)
 	case e.HLC.Region >= geo.MaxRegions:
 		return Reject("bad origin", "region index %d, want 0 to %d", e.HLC.Region, geo.MaxRegions-1)
-	case !e.HLC.Valid():
+	case !e.HLC.Valid() || e.HLC.IsZero(): // zero is "before every event", and no stream id
 		return Reject("bad stamp", "%v", e.HLC)
 	case !e.Lane.Valid():
 		return Reject("bad lane", "slot %d incarnation %d, want slot 0 to %d and a positive incarnation", e.Lane.Slot, e.Lane.Incarnation, lane.MaxSlot)
@@ -121,7 +121,7 @@ func (a ZAdd) validate(StreamID) error {
 	}
 	for _, m := range a.Members {
 		if math.IsNaN(m.Score) {
-			return Reject("bad score", "NaN for member %q", m.Member)
+			return Reject("bad score", "NaN for member %.60q", m.Member)
 		}
 		if err := checkValue("member", m.Member); err != nil {
 			return err

@@ -45,3 +45,9 @@ func (db *DB) LookupID(ctx context.Context, id string) ([]byte, error) { return 
 func (db *DB) ReleaseID(ctx context.Context, id string, reservation []byte) error {
 	return db.releaseID(ctx, id, reservation)
 }
+
+// SlotHolder returns who holds a slot, "" when it is free. It tells whether the
+// holder of a reservation lives.
+func (db *DB) SlotHolder(ctx context.Context, slot uint16) (string, error) {
+	return db.slotHolder(ctx, slot)
+}

@@ -77,3 +77,4 @@ func (db *DB) scan(context.Context, uint64, string, int) ([][]byte, uint64, erro
 }
 func (db *DB) newest(context.Context, []byte) (KeyHead, error) { return KeyHead{}, errPending }
 func (db *DB) facts(context.Context, []byte) (Facts, error)    { return Facts{}, errPending }
+func (db *DB) slotHolder(context.Context, uint16) (string, error) { return "", errPending }

@@ -212,5 +212,9 @@ func LogOf(l *wal.Log) Log { return walLog{l} }
 type walLog struct{ *wal.Log }
 
 func (l walLog) Join(ctx context.Context, cfg wal.GroupConfig) (Reader, error) {
-	return l.Log.Join(ctx, cfg)
+	r, err := l.Log.Join(ctx, cfg)
+	if err != nil {
+		return nil, err // not a non-nil interface around a nil reader
+	}
+	return r, nil
 }

@@ -86,8 +86,8 @@ func (c *Codec) Check(ctx context.Context) error { return c.schemas.check(ctx) }
 
 // Encode frames an event for its topic. It needs an earlier Prepare of the
 // topic and never waits for the network. The event must be valid (Validate).
-// What Decode would reject as too large or as a foreign origin is refused here
-// with the same *event.RejectError.
+// What Decode would reject beyond that (size, foreign origin, an id that is not
+// UTF-8) is refused here with the same *event.RejectError.
 func (c *Codec) Encode(topic string, e event.Event) ([]byte, error) {
 	c.mu.RLock()
 	id, ok := c.ids[topic]
@@ -97,6 +97,9 @@ func (c *Codec) Encode(topic string, e event.Event) ([]byte, error) {
 	}
 	if e.Origin == "" || geo.Topic(e.Origin) != topic {
 		return nil, event.Reject("bad origin", "event of %q for topic %s", e.Origin, topic)
+	}
+	if err := checkText(e.ID); err != nil {
+		return nil, err
 	}
 	value, err := c.frame(id, e)
 	if err != nil {

@@ -8,9 +8,6 @@ import (
 	"github.com/hamba/avro/v2"
 )
 
-// maxDepth bounds the nesting of a body; only a recursive schema gets near it.
-const maxDepth = 64
-
 // shape is a writer schema reduced to what walking over a body needs.
 type shape struct {
 	kind  avro.Type
@@ -52,26 +49,46 @@ func shapeOf(schema avro.Schema, named map[string]*shape) *shape {
 	return s
 }
 
-// checkShape refuses arrays of items that occupy no bytes: a few bytes of body
-// could then ask for any number of items.
-func checkShape(s *shape, seen map[*shape]bool) error {
-	if s == nil || seen[s] {
-		return nil
+// maxNodes bounds a writer schema with every name written out. The event's own
+// has about 50.
+const maxNodes = 10_000
+
+// check refuses schemas that no event needs and that would let a short body, or
+// the schema alone, exhaust the process: types that contain themselves (the
+// library recurses into them without end), schemas that grow out of proportion
+// when names are written out, and arrays of items that occupy no bytes. It
+// returns the number of nodes with every name written out; weights remembers
+// those of shapes done, 0 while in progress.
+func (s *shape) check(weights map[*shape]int) (int, error) {
+	if weight, seen := weights[s]; seen {
+		if weight == 0 {
+			return 0, errors.New("a type contains itself")
+		}
+		return weight, nil
 	}
-	seen[s] = true
-	if s.kind == avro.Array && s.items.empty(0) {
-		return errors.New("array of items without bytes")
+	weights[s] = 0
+	weight, inner := 1, s.parts
+	if s.items != nil {
+		inner = []*shape{s.items}
 	}
-	for _, part := range append(s.parts, s.items) {
-		if err := checkShape(part, seen); err != nil {
-			return err
+	for _, part := range inner {
+		n, err := part.check(weights)
+		if err != nil {
+			return 0, err
+		}
+		if weight += n; weight > maxNodes {
+			return 0, fmt.Errorf("more than %d parts", maxNodes)
 		}
 	}
-	return nil
+	if s.kind == avro.Array && s.items.empty() {
+		return 0, errors.New("array of items without bytes")
+	}
+	weights[s] = weight
+	return weight, nil
 }
 
 // empty reports whether every value of the shape occupies no bytes.
-func (s *shape) empty(depth int) bool {
+func (s *shape) empty() bool {
 	switch s.kind {
 	case avro.Null:
 		return true
@@ -79,7 +96,7 @@ func (s *shape) empty(depth int) bool {
 		return s.size == 0
 	case avro.Record:
 		for _, part := range s.parts {
-			if depth > maxDepth || !part.empty(depth+1) {
+			if !part.empty() {
 				return false
 			}
 		}
@@ -91,7 +108,6 @@ func (s *shape) empty(depth int) bool {
 var (
 	errShort    = errors.New("ends early")
 	errVarint   = errors.New("malformed number")
-	errTooDeep  = fmt.Errorf("nested deeper than %d", maxDepth)
 	errTrailing = errors.New("trailing bytes after the event")
 )
 
@@ -170,10 +186,7 @@ func (c *cursor) branch(n int) (int, error) {
 }
 
 // skip moves over one value of the given shape.
-func (c *cursor) skip(s *shape, depth int) error {
-	if depth > maxDepth {
-		return errTooDeep
-	}
+func (c *cursor) skip(s *shape) error {
 	switch s.kind {
 	case avro.Null:
 		return nil
@@ -199,7 +212,7 @@ func (c *cursor) skip(s *shape, depth int) error {
 		return err
 	case avro.Record:
 		for _, part := range s.parts {
-			if err := c.skip(part, depth+1); err != nil {
+			if err := c.skip(part); err != nil {
 				return err
 			}
 		}
@@ -209,9 +222,9 @@ func (c *cursor) skip(s *shape, depth int) error {
 		if err != nil {
 			return err
 		}
-		return c.skip(s.parts[i], depth+1)
+		return c.skip(s.parts[i])
 	case avro.Array, avro.Map:
-		return c.skipBlocks(s, depth+1)
+		return c.skipBlocks(s)
 	}
 	return fmt.Errorf("unsupported schema type %s", s.kind)
 }
@@ -230,7 +243,7 @@ func (c *cursor) skipBool() error {
 // skipBlocks moves over the blocks of an array or a map. A negative count is
 // followed by the block's size in bytes, which must be true: readers that skip
 // rely on it.
-func (c *cursor) skipBlocks(s *shape, depth int) error {
+func (c *cursor) skipBlocks(s *shape) error {
 	for {
 		count, err := c.long()
 		if err != nil || count == 0 {
@@ -246,7 +259,7 @@ func (c *cursor) skipBlocks(s *shape, depth int) error {
 			}
 		}
 		start := c.pos
-		if err := c.skipItems(s, count, depth); err != nil {
+		if err := c.skipItems(s, count); err != nil {
 			return err
 		}
 		if size >= 0 && int64(c.pos-start) != size {
@@ -256,15 +269,15 @@ func (c *cursor) skipBlocks(s *shape, depth int) error {
 }
 
 // skipItems moves over count items. Every item occupies at least one byte
-// (checkShape), so a count that lies ends with the body.
-func (c *cursor) skipItems(s *shape, count int64, depth int) error {
+// (check), so a count that lies ends with the body.
+func (c *cursor) skipItems(s *shape, count int64) error {
 	for ; count > 0; count-- {
 		if s.kind == avro.Map {
 			if _, err := c.bytes(); err != nil {
 				return err
 			}
 		}
-		if err := c.skip(s.items, depth); err != nil {
+		if err := c.skip(s.items); err != nil {
 			return err
 		}
 	}

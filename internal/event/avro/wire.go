@@ -3,6 +3,7 @@ package avro
 import (
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/hamba/avro/v2"
 
@@ -74,6 +75,8 @@ func newAPI() avro.API {
 		MaxByteSliceSize:  event.MaxRecordBytes, // the default would do; a limit of ours must not hang on it
 		MaxSliceAllocSize: 4 * event.MaxElements,
 		BlockLength:       event.MaxElements, // one block per array
+		// Without it one branch of the future turns every branch into a map.
+		PartialUnionTypeResolution: true,
 	}.Freeze()
 	for name, payload := range payloads() {
 		api.Register(name, payload)
@@ -148,6 +151,9 @@ func toPayload(args event.Args) (any, error) {
 // values that the event's Go types cannot even hold are refused here, the rest
 // by Event.Validate.
 func fromWire(w *wireEvent) (event.Event, error) {
+	if err := checkText(w.EventID); err != nil {
+		return event.Event{}, err
+	}
 	switch {
 	case w.HLC.Region != w.OriginRegion:
 		return event.Event{}, event.Reject("bad origin", "stamp of region %q on an event of %q", w.HLC.Region, w.OriginRegion)
@@ -168,6 +174,16 @@ func fromWire(w *wireEvent) (event.Event, error) {
 		Lane: lane.ID{Slot: uint16(w.Slot), Incarnation: w.Incarnation}, Seq: w.Seq,
 		Key: w.Key, Args: args,
 	}, nil
+}
+
+// checkText holds event ids to Avro's definition of a string, which the library
+// does not enforce. The other strings are names and numbers with rules of their
+// own.
+func checkText(id string) error {
+	if !utf8.ValidString(id) {
+		return event.Reject("bad event id", "%.60q is not UTF-8", id)
+	}
+	return nil
 }
 
 func fromPayload(op event.Op, payload any) (event.Args, error) {

@@ -46,12 +46,12 @@ func newWriterSchema(text string, ours avro.Schema) (*writerSchema, error) {
 		return nil, fmt.Errorf("not an event: %w", err)
 	}
 	w := &writerSchema{schema: schema, text: text, fingerprint: fingerprintOf(schema)}
-	named, checked := map[string]*shape{}, map[*shape]bool{}
-	for _, f := range schema.(*avro.RecordSchema).Fields() {
-		field := writerField{shape: shapeOf(f.Type(), named)}
-		if err := checkShape(field.shape, checked); err != nil {
-			return nil, fmt.Errorf("field %s: %w", f.Name(), err)
-		}
+	whole := shapeOf(schema, map[string]*shape{})
+	if _, err := whole.check(map[*shape]int{}); err != nil {
+		return nil, fmt.Errorf("not an event: %w", err)
+	}
+	for i, f := range schema.(*avro.RecordSchema).Fields() {
+		field := writerField{shape: whole.parts[i]}
 		switch f.Name() {
 		case "min_ver":
 			field.role = roleMinVer
@@ -183,9 +183,9 @@ func (w *writerSchema) examine(body []byte) error {
 			if branch, e := peek.branch(len(f.known)); e == nil && !f.known[branch] {
 				unknownBranch = branch
 			}
-			err = c.skip(f.shape, 0)
+			err = c.skip(f.shape)
 		default:
-			err = c.skip(f.shape, 0)
+			err = c.skip(f.shape)
 		}
 		if err != nil {
 			return err

@@ -119,8 +119,11 @@ func (c *registryClient) Register(ctx context.Context, subject, schema string) (
 	return id, nil
 }
 
+// demandBackwardTransitive sets the subject's own level. A global default that
+// happens to be the same would not do: it can change.
 func (c *registryClient) demandBackwardTransitive(ctx context.Context, subject string) error {
-	now := c.sr.Compatibility(ctx, subject)[0]
+	own := sr.WithParams(ctx, sr.RawParams(url.Values{"defaultToGlobal": {"false"}}))
+	now := c.sr.Compatibility(own, subject)[0]
 	if now.Err == nil && now.Level == sr.CompatBackwardTransitive {
 		return nil
 	}

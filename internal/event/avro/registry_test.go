@@ -75,6 +75,23 @@ func compatibilityOf(t *testing.T, fake *srfake.Registry, topic string) sr.Compa
 	return result.Level
 }
 
+func TestClientDoesNotTrustTheGlobalCompatibility(t *testing.T) {
+	fake := newFake(t, srfake.WithGlobalCompat(sr.CompatBackwardTransitive))
+	if _, err := newClient(t, RegistryConfig{URL: fake.URL()}).Register(t.Context(), Subject(testTopic), Schema); err != nil {
+		t.Fatal(err)
+	}
+	client, err := sr.NewClient(sr.URLs(fake.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := client.SetCompatibility(t.Context(), sr.SetCompatibility{Level: sr.CompatNone})[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if level := compatibilityOf(t, fake, testTopic); level != sr.CompatBackwardTransitive {
+		t.Errorf("compatibility %s after the global one changed", level)
+	}
+}
+
 // Some registries know no compatibility level for a subject without versions.
 func TestClientSetsCompatibilityAfterwardsWhereItMust(t *testing.T) {
 	fake := newFake(t)

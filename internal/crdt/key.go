@@ -23,12 +23,12 @@ import (
 // Every part only grows in its own order. Whatever is not newer than the
 // barrier is dead for ever, so it is dropped as soon as the barrier is known.
 type Key struct {
-	barrier    Barrier                // the newest SET or DEL
-	increments []Increment            // every INCR newer than the barrier
-	elements   map[Type]elementTable  // members and fields, with tombstones
-	stream     stream                 // entries, deleted ids, trim floor
-	newest     map[Type]hlc.Timestamp // newest operation per type
-	seen       map[identity]struct{}  // events applied, for Duplicate
+	barrier    Barrier                   // the newest SET or DEL
+	increments []Increment               // every INCR newer than the barrier
+	elements   [Stream + 1]elementTable  // members and fields, with tombstones; by Type
+	stream     stream                    // entries, deleted ids, trim floor
+	newest     [Stream + 1]hlc.Timestamp // newest operation; by Type
+	seen       map[identity]struct{}     // events applied, for Duplicate
 }
 
 // identity is what makes two deliveries the same event: a number in a lane of
@@ -40,7 +40,7 @@ type identity struct {
 }
 
 // Apply joins one event into the key. It expects an accepted event of this key
-// (see event.Event.Validate).
+// (see event.Event.Validate), and keeps its bytes without copying them.
 //
 // Duplicate: this event was applied before. Superseded: the state already held
 // something newer everywhere, so nothing changed. Applied: the state changed,
@@ -136,14 +136,14 @@ func (k *Key) bury() {
 	}
 	for t, h := range k.newest {
 		if k.barrier.Kills(h) {
-			delete(k.newest, t)
+			k.newest[t] = hlc.Timestamp{}
 		}
 	}
 }
 
 func (k *Key) joinElements(t Type, h hlc.Timestamp, update elementTable) bool {
 	if k.elements[t] == nil {
-		put(&k.elements, t, elementTable{})
+		k.elements[t] = elementTable{}
 	}
 	won := k.elements[t].join(update)
 	return k.raiseNewest(t, h) || won
@@ -153,7 +153,7 @@ func (k *Key) raiseNewest(t Type, h hlc.Timestamp) bool {
 	if !h.After(k.newest[t]) {
 		return false
 	}
-	put(&k.newest, t, h)
+	k.newest[t] = h
 	return true
 }
 

@@ -17,15 +17,16 @@ func (k *Key) Merge(other *Key) {
 		}
 	}
 	for t, table := range other.elements {
-		if k.elements[t] == nil {
-			put(&k.elements, t, elementTable{})
+		if table = k.alive(table); k.elements[t] == nil {
+			k.elements[t] = table
+		} else {
+			k.elements[t].join(table)
 		}
-		k.elements[t].join(k.alive(table))
 	}
 	k.mergeStream(other.stream)
 	for t, h := range other.newest {
 		if !k.barrier.Kills(h) {
-			k.raiseNewest(t, h)
+			k.raiseNewest(Type(t), h)
 		}
 	}
 	for id := range other.seen {

@@ -1,0 +1,215 @@
+package web
+
+import (
+	"math"
+	"net/http"
+	"slices"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
+)
+
+const maxSimRate = 1e6
+
+// produce answers 201 for a durable write, 202 for one whose fate is unknown.
+func (s *Server) produce(w http.ResponseWriter, r *http.Request) error {
+	op, err := s.operation(w, r)
+	if err != nil {
+		return err
+	}
+	receipt, err := s.Service.Produce(r.Context(), op)
+	if err != nil {
+		s.metrics.produced("refused")
+		return err
+	}
+	s.metrics.produced(string(receipt.Outcome))
+	status := http.StatusCreated
+	if receipt.Outcome != event.Durable {
+		status = http.StatusAccepted
+	}
+	writeJSON(w, status, receipt)
+	return nil
+}
+
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
+	op, err := s.operation(w, r)
+	if err != nil {
+		return err
+	}
+	plan, err := s.Service.Plan(r.Context(), op)
+	if err != nil {
+		return err
+	}
+	return answer(w, plan)
+}
+
+func (s *Server) operation(w http.ResponseWriter, r *http.Request) (op event.Operation, err error) {
+	if err := readBody(w, r, &op); err != nil {
+		return op, err
+	}
+	if op.Region != "" {
+		if err := s.checkRegion(op.Region); err != nil {
+			return op, err
+		}
+	}
+	return op, op.Validate()
+}
+
+func (s *Server) simulator() (Simulator, error) {
+	if s.Sim == nil {
+		return nil, fail.New(fail.NotFound, "this server has no simulator").WithHint("run one with `geokv sim run`")
+	}
+	return s.Sim, nil
+}
+
+func (s *Server) sim(w http.ResponseWriter, _ *http.Request) error {
+	sim, err := s.simulator()
+	if err != nil {
+		return err
+	}
+	return answer(w, sim.State())
+}
+
+func (s *Server) simStart(w http.ResponseWriter, r *http.Request) error {
+	sim, err := s.simulator()
+	if err != nil {
+		return err
+	}
+	var start api.SimStart
+	if err := readBody(w, r, &start); err != nil {
+		return err
+	}
+	for _, name := range start.Regions {
+		if err := s.checkRegion(name); err != nil {
+			return err
+		}
+	}
+	if start.Rate != 0 {
+		if err := checkRate(start.Rate); err != nil {
+			return err
+		}
+	}
+	return answered(w)(sim.Start(r.Context(), start))
+}
+
+func (s *Server) simStop(w http.ResponseWriter, r *http.Request) error {
+	sim, err := s.simulator()
+	if err != nil {
+		return err
+	}
+	if err := readBody(w, r, &struct{}{}); err != nil {
+		return err
+	}
+	return answered(w)(sim.Stop(r.Context()))
+}
+
+func (s *Server) simRate(w http.ResponseWriter, r *http.Request) error {
+	sim, err := s.simulator()
+	if err != nil {
+		return err
+	}
+	var rate api.SimRate
+	if err := readBody(w, r, &rate); err != nil {
+		return err
+	}
+	if err := checkRate(rate.Rate); err != nil {
+		return err
+	}
+	return answered(w)(sim.SetRate(r.Context(), rate.Rate))
+}
+
+// answered finishes a call that returns the simulator's new state.
+func answered(w http.ResponseWriter) func(api.Sim, error) error {
+	return func(state api.Sim, err error) error {
+		if err != nil {
+			return err
+		}
+		return answer(w, state)
+	}
+}
+
+func checkRate(rate float64) error {
+	if math.IsNaN(rate) || rate <= 0 || rate > maxSimRate {
+		return fail.New(fail.Usage, "rate %v, want more than 0 and at most %.0f steps per second", rate, maxSimRate)
+	}
+	return nil
+}
+
+func (s *Server) theLab() (Lab, error) {
+	if s.Lab == nil {
+		return nil, fail.New(fail.NotFound, "nothing can be broken on purpose here").
+			WithHint("drills need `geokv up`, or a configuration with commands to stop and start brokers")
+	}
+	return s.Lab, nil
+}
+
+func (s *Server) lab(w http.ResponseWriter, r *http.Request) error {
+	lab, err := s.theLab()
+	if err != nil {
+		return err
+	}
+	return describe(w, r, lab)
+}
+
+func describe(w http.ResponseWriter, r *http.Request, lab Lab) error {
+	state, err := lab.Describe(r.Context())
+	if err != nil {
+		return err
+	}
+	return answer(w, state)
+}
+
+func (s *Server) labLink(w http.ResponseWriter, r *http.Request) error {
+	lab, err := s.theLab()
+	if err != nil {
+		return err
+	}
+	f := geo.Flow{From: r.PathValue("from"), To: r.PathValue("to")}
+	if !slices.Contains(s.topology.Flows(), f) {
+		return fail.New(fail.NotFound, "there is no link %s", f)
+	}
+	var a api.LinkAction
+	if err := readBody(w, r, &a); err != nil {
+		return err
+	}
+	switch a.Action {
+	case api.ActionCut, api.ActionHeal:
+	case api.ActionDelay:
+		if a.DelayMS < 0 || a.DelayMS > 60_000 {
+			return fail.New(fail.Usage, "delay_ms %d, want 0 to 60000", a.DelayMS)
+		}
+	default:
+		return fail.New(fail.Usage, "action %q, want cut, heal or delay", a.Action)
+	}
+	if err := lab.Link(r.Context(), f, a); err != nil {
+		return err
+	}
+	return describe(w, r, lab)
+}
+
+func (s *Server) labRegion(w http.ResponseWriter, r *http.Request) error {
+	lab, err := s.theLab()
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("region")
+	if err := s.checkRegion(name); err != nil {
+		return err
+	}
+	var a api.RegionAction
+	if err := readBody(w, r, &a); err != nil {
+		return err
+	}
+	if a.Action != api.ActionStop && a.Action != api.ActionStart {
+		return fail.New(fail.Usage, "action %q, want stop or start", a.Action)
+	}
+	if err := extendDeadlines(w, maxAwait); err != nil {
+		return err
+	}
+	if err := lab.Region(r.Context(), name, a); err != nil {
+		return err
+	}
+	return describe(w, r, lab)
+}

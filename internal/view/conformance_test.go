@@ -1,0 +1,92 @@
+package view
+
+import (
+	"testing"
+
+	"github.com/geokv/geokv/internal/crdt"
+	"github.com/geokv/geokv/internal/crdt/crdttest"
+	"github.com/geokv/geokv/internal/event"
+)
+
+// TestVectors applies each published vector in random orders and cuts.
+func TestVectors(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		db := openDB(t, e.url)
+		for _, v := range loadVectors(t) {
+			t.Run(v.Name, func(t *testing.T) {
+				for seed := range uint64(6) {
+					flush(t, db)
+					rng := seeded(seed)
+					f := newFeed(t, db)
+					f.now, f.noFold = v.Now, seed%2 == 1
+					order := v.Events
+					if seed > 0 {
+						order = crdttest.Shuffle(rng, v.Events)
+					}
+					for _, part := range crdttest.Batches(rng, order, len(order)) {
+						f.apply(part...)
+					}
+					want := canonical([]crdt.View{v.View})
+					if v.View.Empty() {
+						want = ""
+					}
+					if got := canonical(f.views(v.Now)); got != want {
+						t.Fatalf("seed %d\n got %s\nwant %s\norder:\n%s", seed, got, want, describe(order))
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestRandomHistories compares whole views with the model's, over orders,
+// duplicates, batch cuts and folding.
+func TestRandomHistories(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		rounds := uint64(60)
+		if e.real {
+			rounds = 300
+		}
+		if testing.Short() {
+			rounds = 20
+		}
+		db := openDB(t, e.url)
+		repairs := 0
+		for seed := range rounds {
+			repairs += compareHistory(t, db, seed, crdttest.Options{})
+			if t.Failed() {
+				return
+			}
+		}
+		t.Logf("%d histories, %d repairs", rounds, repairs)
+	})
+}
+
+func compareHistory(t *testing.T, db *DB, seed uint64, o crdttest.Options) (repairs int) {
+	t.Helper()
+	rng := seeded(seed)
+	events := crdttest.Generate(rng, o)
+	want := canonical(crdt.Fold(events, crdttest.DefaultNow))
+	for permutation := range 3 {
+		flush(t, db)
+		f := newFeed(t, db)
+		f.now, f.noFold = crdttest.DefaultNow, rng.IntN(2) == 0
+		order := crdttest.Shuffle(rng, events)
+		if permutation == 2 {
+			order = crdttest.Interleave(rng, events)
+		}
+		most := []int{1, 7, 60}[rng.IntN(3)]
+		for _, part := range crdttest.Batches(rng, order, most) {
+			f.apply(part...)
+		}
+		repairs += f.repairs
+		if got := canonical(f.views(crdttest.DefaultNow)); got != want {
+			t.Errorf("seed %d permutation %d (most %d, noFold %v)\n got %s\nwant %s\norder:\n%s",
+				seed, permutation, most, f.noFold, got, want, describe(order))
+			return repairs
+		}
+	}
+	return repairs
+}
+
+var _ = event.Applied

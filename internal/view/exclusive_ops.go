@@ -1,0 +1,107 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/geokv/geokv/internal/event"
+)
+
+func (db *DB) flush(ctx context.Context) error {
+	if db.clients.apply.Options().DB == LeaseDB {
+		return errors.New("flush view: database 2 holds leases and is never flushed")
+	}
+	if err := db.clients.apply.FlushDBAsync(ctx).Err(); err != nil {
+		return fmt.Errorf("flush view: %w", refusal(err))
+	}
+	return nil
+}
+
+func (db *DB) hold(ctx context.Context, ttl time.Duration) error {
+	if err := db.clients.apply.Set(ctx, holdKey, "1", ttl).Err(); err != nil {
+		return fmt.Errorf("hold applies: %w", refusal(err))
+	}
+	return nil
+}
+
+func (db *DB) unhold(ctx context.Context) error {
+	if err := db.clients.apply.Del(ctx, holdKey).Err(); err != nil {
+		return fmt.Errorf("end hold: %w", refusal(err))
+	}
+	return nil
+}
+
+func (db *DB) swap(ctx context.Context) error {
+	if err := db.clients.apply.Do(ctx, "SWAPDB", LiveDB, ShadowDB).Err(); err != nil {
+		return fmt.Errorf("swap view: %w", refusal(err))
+	}
+	return nil
+}
+
+// walk calls f with every name in the database until it says stop. A name may
+// come twice.
+func (db *DB) walk(ctx context.Context, match string, f func(names []string) (more bool, err error)) error {
+	for cursor := uint64(0); ; {
+		names, next, err := db.clients.read.Scan(ctx, cursor, match, 1000).Result()
+		if err != nil {
+			return fmt.Errorf("walk keys: %w", err)
+		}
+		more, err := f(names)
+		if err != nil || !more || next == 0 {
+			return err
+		}
+		cursor = next
+	}
+}
+
+func (db *DB) keyCount(ctx context.Context) (int64, error) {
+	seen := map[string]struct{}{}
+	err := db.walk(ctx, "*"+metaSuffix, func(names []string) (bool, error) {
+		for _, name := range names {
+			if key, ok := userKey(name); ok {
+				seen[key] = struct{}{}
+			}
+		}
+		return true, nil
+	})
+	return int64(len(seen)), err
+}
+
+func (db *DB) foreignKeys(ctx context.Context, n int) ([][]byte, error) {
+	seen := map[string]struct{}{}
+	var out [][]byte
+	err := db.walk(ctx, "*", func(names []string) (bool, error) {
+		for _, name := range names {
+			if _, known := seen[name]; known || strings.HasPrefix(name, "geokv:") {
+				continue
+			}
+			owner := ownerOf(name)
+			has, err := db.clients.read.Exists(ctx, owner+metaSuffix).Result()
+			if err != nil {
+				return false, fmt.Errorf("walk keys: %w", err)
+			}
+			if has == 0 {
+				seen[name] = struct{}{}
+				out = append(out, []byte(name))
+			}
+			if len(out) >= n {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	return out, err
+}
+
+// ownerOf returns the user key that a sidecar or parked value belongs to, or
+// the name itself when it is no sidecar.
+func ownerOf(name string) string {
+	if !event.ReservedKey([]byte(name)) {
+		return name
+	}
+	owner := name[:strings.LastIndexByte(name, ':')]
+	return strings.TrimSuffix(owner, ":seq")
+}

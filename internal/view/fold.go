@@ -1,0 +1,449 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/hlc"
+)
+
+// keepSingle is how many of a region's newest increments are sent one by one
+// when a batch holds more than twice as many; the older ones are summed. A SET
+// or DEL that later falls into a sum costs a repair, and it falls most likely
+// among the newest.
+const keepSingle = 8
+
+// content is what a Batch holds: the events as added and, per key, what of them
+// is left after folding.
+type content struct {
+	events   []event.Event
+	groups   []*group
+	byKey    map[string]*group
+	rawBytes int
+}
+
+// group is one key's share of a batch. Numbers are indices into content.events.
+type group struct {
+	key        []byte
+	barrier    int // -1: none
+	increments []int
+	types      map[byte]*elements // by type letter: s z h
+	stream     *streamPart
+	owners     map[int]int // event -> elements and entries of it that are left
+	unfold     bool        // a sum of this batch must not be built
+	bytes      int
+}
+
+type elements struct {
+	newest int
+	left   map[string]element
+}
+
+// element is the newest operation of the batch on a member or field.
+type element struct {
+	owner   int
+	h       hlc.Timestamp
+	removed bool
+	payload []byte // score text or field value
+}
+
+type streamPart struct {
+	newest  int
+	floor   event.StreamID
+	floorBy int // -1: none
+	deleted map[event.StreamID]int
+	entries []int
+}
+
+func newBatch(now int64, logical bool) *Batch {
+	return &Batch{now: now, logical: logical, content: content{byKey: map[string]*group{}}}
+}
+
+func (b *Batch) add(e event.Event) {
+	i := len(b.events)
+	b.events = append(b.events, e)
+	g := b.byKey[string(e.Key)]
+	if g == nil {
+		g = &group{key: e.Key, barrier: -1}
+		b.byKey[string(e.Key)] = g
+		b.groups = append(b.groups, g)
+		g.bytes += len(e.Key) + 16
+	}
+	b.rawBytes += argsSize(e.Args) + len(e.Key) + 64
+	b.place(g, i)
+}
+
+// opBytes is what one op takes beside its payload: stamps and lengths.
+const opBytes = 48
+
+func (b *Batch) place(g *group, i int) {
+	e := b.events[i]
+	switch a := e.Args.(type) {
+	case event.Set, event.Del:
+		b.raise(g, i)
+		return
+	case event.Incr:
+		if !b.dead(g, e.HLC) {
+			g.increments = append(g.increments, i)
+			g.bytes += opBytes
+		}
+		return
+	case event.SAdd:
+		for _, m := range a.Members {
+			b.element(g, 's', i, m, false, nil)
+		}
+	case event.SRem:
+		for _, m := range a.Members {
+			b.element(g, 's', i, m, true, nil)
+		}
+	case event.ZAdd:
+		for _, m := range a.Members {
+			b.element(g, 'z', i, m.Member, false, []byte(event.FormatScore(m.Score)))
+		}
+	case event.ZRem:
+		for _, m := range a.Members {
+			b.element(g, 'z', i, m, true, nil)
+		}
+	case event.HSet:
+		for _, f := range a.Fields {
+			b.element(g, 'h', i, f.Field, false, f.Value)
+		}
+	case event.HDel:
+		for _, f := range a.Fields {
+			b.element(g, 'h', i, f, true, nil)
+		}
+	case event.XAdd, event.XDel, event.XTrim:
+		b.entry(g, i)
+	}
+}
+
+// dead reports whether the group's own barrier kills h, so that it need not be sent.
+func (b *Batch) dead(g *group, h hlc.Timestamp) bool {
+	return !b.noFold && g.barrier >= 0 && !h.After(b.events[g.barrier].HLC)
+}
+
+// raise keeps the newest barrier and drops what it kills.
+func (b *Batch) raise(g *group, i int) {
+	if g.barrier >= 0 {
+		if compareBarriers(b.events[i], b.events[g.barrier]) <= 0 {
+			return
+		}
+		g.bytes -= argsSize(b.events[g.barrier].Args)
+	} else {
+		g.bytes += opBytes
+	}
+	g.barrier = i
+	g.bytes += argsSize(b.events[i].Args)
+	if b.noFold {
+		return
+	}
+	kills := func(j int) bool {
+		if !b.dead(g, b.events[j].HLC) {
+			return false
+		}
+		g.bytes -= opBytes + argsSize(b.events[j].Args)
+		return true
+	}
+	g.increments = slices.DeleteFunc(g.increments, kills)
+	for t, part := range g.types {
+		b.buryElements(g, part)
+		if b.dead(g, b.events[part.newest].HLC) {
+			delete(g.types, t)
+		}
+	}
+	if s := g.stream; s != nil {
+		s.entries = slices.DeleteFunc(s.entries, kills)
+		for id, by := range s.deleted {
+			if b.dead(g, b.events[by].HLC) {
+				delete(s.deleted, id)
+				g.bytes -= opBytes
+			}
+		}
+		if s.floorBy >= 0 && kills(s.floorBy) {
+			s.floor, s.floorBy = event.StreamID{}, -1
+		}
+		if b.dead(g, b.events[s.newest].HLC) {
+			g.stream = nil
+		}
+	}
+}
+
+func (b *Batch) buryElements(g *group, part *elements) {
+	for name, el := range part.left {
+		if b.dead(g, el.h) {
+			delete(part.left, name)
+			g.disown(el.owner)
+			g.bytes -= el.size(name)
+		}
+	}
+}
+
+func (el element) size(name string) int { return len(name) + len(el.payload) + 24 }
+
+// compareBarriers orders SETs and DELs: by stamp; equal stamps, which well-run
+// producers never make, by DEL, then value, then expiry.
+func compareBarriers(a, b event.Event) int {
+	if c := a.HLC.Compare(b.HLC); c != 0 {
+		return c
+	}
+	x, xIsSet := a.Args.(event.Set)
+	y, yIsSet := b.Args.(event.Set)
+	switch {
+	case !xIsSet && yIsSet:
+		return 1
+	case xIsSet && !yIsSet:
+		return -1
+	}
+	if c := bytes.Compare(x.Value, y.Value); c != 0 {
+		return c
+	}
+	return cmp.Compare(x.ExpireAtMS, y.ExpireAtMS)
+}
+
+// element keeps the newest operation on one member or field. Within one event
+// the last mention counts.
+func (b *Batch) element(g *group, t byte, i int, name []byte, removed bool, payload []byte) {
+	e := b.events[i]
+	if b.dead(g, e.HLC) {
+		return
+	}
+	part := g.types[t]
+	if part == nil {
+		if g.types == nil {
+			g.types = map[byte]*elements{}
+		}
+		part = &elements{newest: i, left: map[string]element{}}
+		g.types[t] = part
+	}
+	if e.HLC.After(b.events[part.newest].HLC) {
+		part.newest = i
+	}
+	el := element{i, e.HLC, removed, payload}
+	old, known := part.left[string(name)]
+	if known && old.owner != i && compareElements(el, old) <= 0 {
+		return
+	}
+	if known {
+		g.disown(old.owner)
+		g.bytes -= old.size(string(name))
+	}
+	part.left[string(name)] = el
+	g.bytes += el.size(string(name))
+	g.own(i)
+}
+
+func compareElements(a, b element) int {
+	if c := a.h.Compare(b.h); c != 0 {
+		return c
+	}
+	if a.removed != b.removed {
+		if a.removed {
+			return 1
+		}
+		return -1
+	}
+	return bytes.Compare(a.payload, b.payload)
+}
+
+func (g *group) own(i int) {
+	if g.owners == nil {
+		g.owners = map[int]int{}
+	}
+	g.owners[i]++
+}
+
+func (g *group) disown(i int) {
+	if g.owners[i]--; g.owners[i] <= 0 {
+		delete(g.owners, i)
+	}
+}
+
+func (b *Batch) entry(g *group, i int) {
+	e := b.events[i]
+	if b.dead(g, e.HLC) {
+		return
+	}
+	if g.stream == nil {
+		g.stream = &streamPart{newest: i, floorBy: -1, deleted: map[event.StreamID]int{}}
+	}
+	s := g.stream
+	if e.HLC.After(b.events[s.newest].HLC) {
+		s.newest = i
+	}
+	switch a := e.Args.(type) {
+	case event.XAdd:
+		s.entries = append(s.entries, i)
+		g.bytes += opBytes + argsSize(a)
+	case event.XDel:
+		for _, id := range a.IDs {
+			if by, ok := s.deleted[id]; !ok || e.HLC.After(b.events[by].HLC) {
+				if !ok {
+					g.bytes += opBytes
+				}
+				s.deleted[id] = i
+			}
+		}
+	case event.XTrim:
+		floor := a.MinID
+		if own := event.IDFromHLC(e.HLC); own.Compare(floor) < 0 {
+			floor = own
+		}
+		if s.floorBy < 0 || floor.Compare(s.floor) > 0 {
+			if s.floorBy < 0 {
+				g.bytes += opBytes
+			}
+			s.floor, s.floorBy = floor, i
+		}
+	}
+}
+
+// ops counts what is left after folding: events of which something is sent,
+// with the increments of a key as one per record sent.
+func (b *Batch) ops() int {
+	n := 0
+	for _, g := range b.groups {
+		n += g.ops()
+	}
+	return n
+}
+
+func (g *group) ops() int {
+	n := len(g.owners)
+	if g.barrier >= 0 {
+		n++
+	}
+	n += min(len(g.increments), 2*keepSingle)
+	if s := g.stream; s != nil {
+		n += len(s.entries) + (len(s.deleted)+9)/10
+		if s.floorBy >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *Batch) size() int {
+	n := 0
+	for _, g := range b.groups {
+		n += g.bytes
+	}
+	return n
+}
+
+// increment is what is sent of one or several INCRs of one region.
+type increment struct {
+	region string
+	seq    int64
+	lo, hi hlc.Timestamp
+	sum    string
+	owners []int
+}
+
+// sums orders a group's increments by region and stamp and folds the older ones
+// of each region, never across the expiry of the group's own SET. (What the
+// group's own barrier kills is gone already.)
+func (b *Batch) sums(g *group) []increment {
+	order := slices.Clone(g.increments)
+	slices.SortStableFunc(order, func(i, j int) int {
+		if c := strings.Compare(b.events[i].Origin, b.events[j].Origin); c != 0 {
+			return c
+		}
+		return b.events[i].HLC.Compare(b.events[j].HLC)
+	})
+	var out []increment
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && b.events[order[n]].Origin == b.events[order[0]].Origin {
+			n++
+		}
+		region := order[:n]
+		order = order[n:]
+		if n > 2*keepSingle && !b.noFold && !g.unfold {
+			old := region[:n-keepSingle]
+			cut := b.expiryCut(g, old)
+			out = b.appendSum(out, old[:cut])
+			out = b.appendSum(out, old[cut:])
+			region = region[n-keepSingle:]
+		}
+		for _, i := range region {
+			out = b.appendSum(out, []int{i})
+		}
+	}
+	return out
+}
+
+// expiryCut returns how many of the ordered increments lie before the expiry of
+// the group's SET.
+func (b *Batch) expiryCut(g *group, order []int) int {
+	if g.barrier >= 0 {
+		if set, ok := b.events[g.barrier].Args.(event.Set); ok && set.ExpireAtMS != 0 {
+			for n, i := range order {
+				if b.events[i].HLC.Physical >= set.ExpireAtMS {
+					return n
+				}
+			}
+		}
+	}
+	return len(order)
+}
+
+func (b *Batch) appendSum(out []increment, order []int) []increment {
+	if len(order) == 0 {
+		return out
+	}
+	sum, seq := new(big.Int), int64(0)
+	for _, i := range order {
+		sum.Add(sum, big.NewInt(b.events[i].Args.(event.Incr).Delta))
+		seq = max(seq, b.events[i].Seq)
+	}
+	first, last := b.events[order[0]], b.events[order[len(order)-1]]
+	return append(out, increment{first.Origin, seq, first.HLC, last.HLC, sum.String(), order})
+}
+
+// argsSize is the payload's size in bytes, roughly.
+func argsSize(args event.Args) int {
+	n := 0
+	switch a := args.(type) {
+	case event.Set:
+		n = len(a.Value)
+	case event.SAdd:
+		n = sizeOf(a.Members)
+	case event.SRem:
+		n = sizeOf(a.Members)
+	case event.ZAdd:
+		for _, m := range a.Members {
+			n += len(m.Member) + 16
+		}
+	case event.ZRem:
+		n = sizeOf(a.Members)
+	case event.HSet:
+		n = sizeOfFields(a.Fields)
+	case event.HDel:
+		n = sizeOf(a.Fields)
+	case event.XAdd:
+		n = sizeOfFields(a.Fields)
+	case event.XDel:
+		n = 24 * len(a.IDs)
+	}
+	return n
+}
+
+func sizeOf(list [][]byte) int {
+	n := 0
+	for _, b := range list {
+		n += len(b) + 8
+	}
+	return n
+}
+
+func sizeOfFields(list []event.FieldValue) int {
+	n := 0
+	for _, f := range list {
+		n += len(f.Field) + len(f.Value) + 16
+	}
+	return n
+}

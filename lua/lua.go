@@ -1,0 +1,70 @@
+// Package lua holds the merge rules as they run inside Redis. One file per
+// family, each with a contract of its keys, arguments and replies at its top;
+// this file puts them together into the scripts that are sent.
+//
+// The same text runs on real Redis (Lua 5.1) and on the embedded server
+// (gopher-lua), so it uses no struct, bit or cmsgpack, orders no strings with
+// `<`, and passes integers as decimal strings.
+package lua
+
+import (
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+//go:embed *.lua
+var files embed.FS
+
+// Script is one assembled script.
+type Script struct {
+	Name   string
+	Source string
+	SHA    string // hexadecimal SHA-1 of Source, as EVALSHA wants it
+}
+
+// Apply returns APPLY: one batch in one atomic step. See apply.lua.
+func Apply() Script { return assemble("apply", rules("apply.lua")...) }
+
+// Sweep returns the script that continues work too long for one batch. See sweep.lua.
+func Sweep() Script { return assemble("sweep", rules("sweep.lua")...) }
+
+// Read returns the script that reads one key. See read.lua.
+func Read() Script { return assemble("read", "num.lua", "key.lua", "read.lua") }
+
+// Head returns the script behind the bridge's type guard. See head.lua.
+func Head() Script { return assemble("head", "num.lua", "key.lua", "head.lua") }
+
+// Facts returns the script that reads a key's sidecars. See facts.lua.
+func Facts() Script { return assemble("facts", rules("facts.lua")...) }
+
+// CompareAndDelete returns the script that gives a lease back. See cad.lua.
+func CompareAndDelete() Script { return assemble("cad", "cad.lua") }
+
+// CompareAndSet returns the script that renews a lease. See cas.lua.
+func CompareAndSet() Script { return assemble("cas", "cas.lua") }
+
+// Version identifies the whole set: views built by different sets are compared
+// with care.
+func Version() string { return Apply().SHA[:12] }
+
+func rules(main string) []string {
+	return []string{"num.lua", "key.lua", "counter.lua", "element.lua", "stream.lua", main}
+}
+
+var commentLine = regexp.MustCompile(`(?m)^\s*--.*\n|^\s*\n|^[ \t]+`)
+
+func assemble(name string, parts ...string) Script {
+	var b strings.Builder
+	for _, part := range parts {
+		text, err := files.ReadFile(part)
+		if err != nil {
+			panic("lua: " + err.Error()) // a file named above is not embedded: a build that cannot work
+		}
+		b.WriteString(commentLine.ReplaceAllString(string(text), ""))
+	}
+	sum := sha1.Sum([]byte(b.String()))
+	return Script{Name: name, Source: b.String(), SHA: hex.EncodeToString(sum[:])}
+}

@@ -19,7 +19,7 @@ const module = "github.com/geokv/geokv/"
 // layers orders the packages bottom-up: a package imports its own layer's
 // independent neighbours and anything below, never anything above.
 var layers = [][]string{
-	{"internal/fail", "internal/geo", "internal/lane", "internal/hlc", "internal/event", "internal/crdt", "internal/api"},
+	{"internal/fail", "internal/geo", "internal/lane", "internal/hlc", "internal/event", "internal/crdt", "internal/api", "internal/filter"},
 	{"lua", "compose", "internal/wal", "internal/view", "internal/event/avro", "internal/client", "internal/config", "internal/out", "internal/mm2"},
 	{"internal/bridge", "internal/materializer", "internal/mirror", "internal/watch", "internal/status", "internal/fold", "internal/replay", "internal/audit", "internal/sim"},
 	{"internal/app", "internal/lab", "internal/drill", "internal/stack"},

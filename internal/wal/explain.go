@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"strings"
 
@@ -15,12 +16,13 @@ import (
 )
 
 // explain turns an error of the client into one a user can act on; doing is
-// what was tried ("reach kafka"). nil and ErrClosed pass through.
+// what was tried ("reach kafka"). nil passes through; after Close everything is
+// ErrClosed.
 func (l *Log) explain(err error, doing string) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, kgo.ErrClientClosed) {
+	if errors.Is(err, kgo.ErrClientClosed) || l.isClosed() {
 		return ErrClosed
 	}
 	var known *fail.Error
@@ -39,7 +41,7 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		notTLS    tls.RecordHeaderError
-		alert     tls.AlertError
+		handshake *handshakeError
 		firstEOF  *kgo.ErrFirstReadEOF
 		dns       *net.DNSError
 	)
@@ -53,12 +55,12 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 	case errors.As(err, &invalid):
 		return fail.Wrap(fail.Unavailable, err, "%s: the broker's certificate is not valid", at).
 			WithHint("renew the certificate; check the clocks of both sides")
-	case errors.As(err, &notTLS):
+	case tlsAlert(err) != nil:
+		return fail.Wrap(fail.NotAllowed, tlsAlert(err), "%s: the broker refused the TLS handshake", at).
+			WithHint("the broker may want a client certificate: set kafka.tls.cert_file and kafka.tls.key_file")
+	case errors.As(err, &notTLS), errors.As(err, &handshake):
 		return fail.New(fail.Unavailable, "%s: the broker does not speak TLS on this port", at).
 			WithHint("use the broker's TLS port, or remove kafka.tls")
-	case errors.As(err, &alert):
-		return fail.Wrap(fail.NotAllowed, err, "%s: the broker refused the TLS handshake", at).
-			WithHint("the broker may want a client certificate: set kafka.tls.cert_file and kafka.tls.key_file")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return fail.New(fail.NotAllowed, "%s: the broker refused %s", at, cfg.SASL).
 			WithHint("check kafka.sasl user, password and mechanism")
@@ -67,6 +69,9 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 			WithHint("set kafka.sasl.mechanism to one the broker offers (%s, %s, %s)", Plain, ScramSHA256, ScramSHA512)
 	case errors.As(err, &firstEOF):
 		return cfg.diagnoseHangup(at)
+	case cfg.SASL != nil && errors.Is(err, io.EOF):
+		return fail.New(fail.NotAllowed, "%s: the broker closed the connection during the login of %s", at, cfg.SASL).
+			WithHint("check kafka.sasl user, password and mechanism")
 	case isPermission(err):
 		return fail.Wrap(fail.NotAllowed, err, "%s: permission denied", at).
 			WithHint("grant the principal the ACLs listed in docs/operations.md")
@@ -81,6 +86,27 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 	default:
 		return fail.Wrap(fail.Unavailable, err, "%s", at).
 			WithHint("check that the brokers run and that kafka.brokers names them; geokv doctor tests each")
+	}
+}
+
+// handshakeError marks errors of a TLS handshake that are not about certificates:
+// a plain text port closes the connection, or says nothing.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
+// tlsAlert returns what the other side said when it ended a handshake, or nil.
+// crypto/tls reports it as a network error of the operation "remote error".
+func tlsAlert(err error) error {
+	for {
+		var op *net.OpError
+		if !errors.As(err, &op) {
+			return nil
+		}
+		if op.Op == "remote error" {
+			return op.Err
+		}
+		err = op.Err
 	}
 }
 

@@ -3,22 +3,28 @@ package wal
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Starts returns the first offset that exists of every partition of the topics.
 // A topic that does not exist is a *fail.Error NOT_FOUND.
 func (l *Log) Starts(ctx context.Context, topics ...string) (map[Partition]int64, error) {
-	listed, err := l.admin.ListStartOffsets(ctx, topics...)
-	return l.offsets(listed, err, topics, "list log starts")
+	listed, err := l.listOffsets(ctx, topics, "list log starts", func() (kadm.ListedOffsets, error) {
+		return l.admin.ListStartOffsets(ctx, topics...)
+	})
+	return offsetsOf(listed), err
 }
 
 // Ends returns the next offset to be written of every partition of the topics.
 func (l *Log) Ends(ctx context.Context, topics ...string) (map[Partition]int64, error) {
-	listed, err := l.admin.ListEndOffsets(ctx, topics...)
-	return l.offsets(listed, err, topics, "list log ends")
+	listed, err := l.listOffsets(ctx, topics, "list log ends", func() (kadm.ListedOffsets, error) {
+		return l.admin.ListEndOffsets(ctx, topics...)
+	})
+	return offsetsOf(listed), err
 }
 
 // OffsetsAt returns for every partition the first offset whose record timestamp
@@ -26,17 +32,20 @@ func (l *Log) Ends(ctx context.Context, topics ...string) (map[Partition]int64, 
 // before it has a smaller timestamp; what follows may be mixed.
 func (l *Log) OffsetsAt(ctx context.Context, ms int64, topics ...string) (map[Partition]int64, error) {
 	// Negative times are how the protocol spells "start", "end" and "greatest".
-	listed, err := l.admin.ListOffsetsAfterMilli(ctx, max(0, ms), topics...)
-	return l.offsets(listed, err, topics, "list offsets by time")
+	listed, err := l.listOffsets(ctx, topics, "list offsets by time", func() (kadm.ListedOffsets, error) {
+		return l.admin.ListOffsetsAfterMilli(ctx, max(0, ms), topics...)
+	})
+	return offsetsOf(listed), err
 }
 
 // MaxTimestamps returns the greatest record timestamp (Unix milliseconds) of
 // every partition of the topic that has a record. It is the floor of a clock
 // that starts.
 func (l *Log) MaxTimestamps(ctx context.Context, topic string) (map[Partition]int64, error) {
-	const doing = "list greatest timestamps"
-	listed, err := l.admin.ListMaxTimestampOffsets(ctx, topic)
-	if _, err := l.offsets(listed, err, []string{topic}, doing); err != nil {
+	listed, err := l.listOffsets(ctx, []string{topic}, "list greatest timestamps", func() (kadm.ListedOffsets, error) {
+		return l.admin.ListMaxTimestampOffsets(ctx, topic)
+	})
+	if err != nil {
 		return nil, err
 	}
 	stamps := map[Partition]int64{}
@@ -48,21 +57,35 @@ func (l *Log) MaxTimestamps(ctx context.Context, topic string) (map[Partition]in
 	return stamps, nil
 }
 
-// offsets is all or nothing: an answer that misses a partition would read as
-// "nothing there".
-func (l *Log) offsets(listed kadm.ListedOffsets, err error, topics []string, doing string) (map[Partition]int64, error) {
+// electionTries is how often a listing is repeated while a leader is elected:
+// for about four seconds.
+const electionTries = 10
+
+// listOffsets lists until every partition has an answer. It is all or nothing:
+// an answer that misses a partition would read as "nothing there".
+func (l *Log) listOffsets(ctx context.Context, topics []string, doing string, list func() (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
 	if len(topics) == 0 {
-		return map[Partition]int64{}, nil // the client would answer for every topic there is
+		return nil, nil // the client would answer for every topic there is
 	}
-	if err == nil {
-		err = listed.Error()
+	for tries := 1; ; tries++ {
+		listed, err := list()
+		if err == nil {
+			err = listed.Error()
+		}
+		if err == nil {
+			return listed, nil
+		}
+		missing := errors.Is(err, kerr.UnknownTopicOrPartition)
+		if missing || !kerr.IsRetriable(err) || tries == electionTries || pause(ctx, backoff(tries)) != nil {
+			return nil, l.explain(err, doing)
+		}
 	}
-	if err != nil {
-		return nil, l.explain(err, doing)
-	}
+}
+
+func offsetsOf(listed kadm.ListedOffsets) map[Partition]int64 {
 	m := map[Partition]int64{}
 	listed.Each(func(o kadm.ListedOffset) { m[Partition{o.Topic, o.Partition}] = o.Offset })
-	return m, nil
+	return m
 }
 
 func sortPartitions(ps []Partition) {

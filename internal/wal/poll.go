@@ -3,8 +3,6 @@ package wal
 import (
 	"context"
 	"errors"
-	"maps"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -169,34 +167,6 @@ func (r *Reader) stop(p Partition, kind LossKind, err error) error {
 	return &DataLossError{Partition: p, Kind: kind, Position: next, Err: err}
 }
 
-// whyUnknown tells a topic that is gone from one that came back under a new id.
-func (l *Log) whyUnknown(ctx context.Context, topic string) LossKind {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	topics, err := l.admin.ListTopics(ctx, topic)
-	if err == nil && errors.Is(topics[topic].Err, kerr.UnknownTopicOrPartition) {
-		return Deleted
-	}
-	return Recreated
-}
-
 func isContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// TopicIDs returns the identity of topics in hexadecimal: it changes when a
-// topic is deleted and made again, which a stored position cannot tell. Topics
-// that do not exist are left out.
-func (l *Log) TopicIDs(ctx context.Context, topics ...string) (map[string]string, error) {
-	details, err := l.admin.ListTopics(ctx, topics...)
-	if err != nil {
-		return nil, l.explain(err, "list topics")
-	}
-	ids := map[string]string{}
-	for topic, d := range maps.All(details) {
-		if d.Err == nil {
-			ids[topic] = d.ID.String()
-		}
-	}
-	return ids, nil
 }

@@ -84,7 +84,7 @@ func missing(found []Finding) (topics []string) {
 // describe returns the topics that exist.
 func (l *Log) describe(ctx context.Context, names []string) (map[string]described, error) {
 	const doing = "describe topics"
-	details, err := l.admin.ListTopics(ctx, names...)
+	details, err := l.freshTopics(ctx, names)
 	if err != nil {
 		return nil, l.explain(err, doing)
 	}

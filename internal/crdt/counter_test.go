@@ -41,6 +41,9 @@ func TestCounterRings(t *testing.T) {
 		if len(o.Ring) != RingSize {
 			t.Fatalf("%s: ring of %d, want %d", o.Origin, len(o.Ring), RingSize)
 		}
+		if o.Folded.IsZero() || !o.Folded.Before(o.Ring[0].HLC) {
+			t.Errorf("%s: folded up to %v, ring from %v", o.Origin, o.Folded, o.Ring[0].HLC)
+		}
 		newer := 0
 		for _, inc := range want[o.Origin] {
 			if !inc.HLC.Before(o.Ring[0].HLC) {

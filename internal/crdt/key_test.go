@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"math"
 	"testing"
 
 	"github.com/geokv/geokv/internal/event"
@@ -90,6 +91,8 @@ func TestOutcomes(t *testing.T) {
 		"SADD m; t=5 SADD m n":                  {a, a},
 		"SADD m; t=5 SREM m":                    {a, s},
 		"SREM m; t=5 SADD m":                    {a, s},
+		"SADD m; = SADD m":                      {a, s},
+		"XADD n 1; = XADD n 1":                  {a, s},
 		"SREM m":                                {a},
 		"ZADD 1 m; t=5 ZADD 2 m":                {a, s},
 		"HSET f 1; t=5 HDEL f":                  {a, s},
@@ -128,6 +131,15 @@ func TestBarrierBuriesTheDead(t *testing.T) {
 		if !k.Newest(typ).IsZero() {
 			t.Errorf("newest %s is %v, want none", typ, k.Newest(typ))
 		}
+	}
+}
+
+func TestMinusZeroIsZero(t *testing.T) {
+	e := parseHistory(t, "ZADD 1 m")[0] // the parser reads -0 as 0, so the score is set by hand
+	e.Args = event.ZAdd{Members: []event.ScoredMember{{Member: []byte("m"), Score: math.Copysign(0, -1)}}}
+	v := fold([]event.Event{e}).View(testKey, 0)
+	if len(v.Scored) != 1 || math.Signbit(v.Scored[0].Score) {
+		t.Errorf("got %v, want 0", v.Scored)
 	}
 }
 

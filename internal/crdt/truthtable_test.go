@@ -62,7 +62,7 @@ func TestHistoryTables(t *testing.T) {
 
 const readDefault = 1000
 
-// checkRow folds the events in every order.
+// checkRow folds the events in every order, and merges them one by one.
 func checkRow(t *testing.T, events []event.Event, now int64, want string) {
 	t.Helper()
 	for _, e := range events {
@@ -72,12 +72,16 @@ func checkRow(t *testing.T, events []event.Event, now int64, want string) {
 		}
 	}
 	permute(events, func(order []event.Event) {
-		var k Key
+		var applied, merged Key
 		for _, e := range order {
-			k.Apply(e)
+			applied.Apply(e)
+			merged.Merge(fold([]event.Event{e}))
 		}
-		if got := renderResult(k.View(testKey, now)); got != want {
+		if got := renderResult(applied.View(testKey, now)); got != want {
 			t.Errorf("delivered as %v: got %q, want %q", stamps(order), got, want)
+		}
+		if got := renderResult(merged.View(testKey, now)); got != want {
+			t.Errorf("merged as %v: got %q, want %q", stamps(order), got, want)
 		}
 	})
 }

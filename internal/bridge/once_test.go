@@ -1,0 +1,429 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/geokv/geokv/internal/bridge"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+)
+
+func withID(t testing.TB, line, id string) event.Operation {
+	o := op(t, line)
+	o.EventID = id
+	return o
+}
+
+// inLog counts the events with an id.
+func (g *rig) inLog(id string) int {
+	n := 0
+	for _, events := range g.log.events(g.t, g.codec) {
+		for _, e := range events {
+			if e.ID == id {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (g *rig) once(b *bridge.Bridge, line, id string) event.Receipt {
+	g.t.Helper()
+	r, err := b.Write(g.t.Context(), withID(g.t, line, id))
+	if err != nil {
+		g.t.Fatalf("%s with id %s: %v", line, id, err)
+	}
+	return r
+}
+
+func TestRepeatReturnsTheReceipt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		a, b := g.open(), g.open()
+		stopA, stopB := g.run(a), g.run(b) // as living processes do
+		defer stopA()
+		defer stopB()
+		first := g.once(a, "incr k", "id-1")
+		if first.EventID != "id-1" || first.Outcome != event.Durable {
+			t.Errorf("receipt %+v", first)
+		}
+		for _, again := range []*bridge.Bridge{a, b} { // here, and at another bridge of the region
+			if r := g.once(again, "incr k", "id-1"); r != first {
+				t.Errorf("repeat: %+v, want %+v", r, first)
+			}
+		}
+		if n := g.inLog("id-1"); n != 1 {
+			t.Errorf("in the log %d times", n)
+		}
+		if r := g.once(a, "incr k", "id-2"); r.Seq != 2 {
+			t.Errorf("another id: %+v", r)
+		}
+		if _, err := b.Write(t.Context(), withID(t, "incr k 2", "id-1")); fail.CodeOf(err) != fail.Rejected {
+			t.Errorf("the id for another operation: %v, want REJECTED", err)
+		}
+		time.Sleep(11 * time.Minute)
+		if r := g.once(a, "incr k", "id-1"); r.Seq != 3 {
+			t.Errorf("after ten minutes: %+v, want a new write", r)
+		}
+	})
+}
+
+func TestRepeatWaitsForThePendingOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		a, b := g.open(), g.open()
+		stopA, stopB := g.run(a), g.run(b)
+		defer stopA()
+		defer stopB()
+		g.log.set(func() { g.log.hold = true })
+		var first event.Receipt
+		var calls sync.WaitGroup
+		calls.Go(func() { first = g.once(a, "incr k", "id-1") })
+		synctest.Wait()
+		var here, there event.Receipt
+		calls.Go(func() { here = g.once(a, "incr k", "id-1") })
+		calls.Go(func() { there = g.once(b, "incr k", "id-1") })
+		time.Sleep(time.Second)
+		g.log.set(func() { g.log.hold = false })
+		calls.Wait()
+		if first.Outcome != event.Durable || here != first || there != first {
+			t.Errorf("first %+v\nhere  %+v\nthere %+v", first, here, there)
+		}
+		if n := g.inLog("id-1"); n != 1 {
+			t.Errorf("in the log %d times", n)
+		}
+	})
+}
+
+// The deadline passes while the record is queued, for both; a later repeat gets
+// the receipt.
+func TestRepeatOfAnUnknownWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		a, b := g.open(), g.open()
+		stopA, stopB := g.run(a), g.run(b)
+		defer stopA()
+		defer stopB()
+		g.log.set(func() { g.log.hold = true })
+		if r := g.once(a, "incr k", "id-1"); r.Outcome != event.FateUnknown || r.Seq != 1 {
+			t.Errorf("first: %+v", r)
+		}
+		if r := g.once(a, "incr k", "id-1"); r.Outcome != event.FateUnknown || r.Seq != 1 {
+			t.Errorf("repeat here: %+v", r)
+		}
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown || r.EventID != "id-1" {
+			t.Errorf("repeat there: %+v", r)
+		}
+		time.Sleep(25 * time.Minute) // the outage lasts; the holder lives on
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+			t.Errorf("repeat during the outage: %+v", r)
+		}
+		g.log.set(func() { g.log.hold = false })
+		synctest.Wait()
+		for _, w := range []*bridge.Bridge{a, b} {
+			if r := g.once(w, "incr k", "id-1"); r.Outcome != event.Durable || r.Seq != 1 || r.Slot != 0 {
+				t.Errorf("after it: %+v", r)
+			}
+		}
+		if n := g.inLog("id-1"); n != 1 {
+			t.Errorf("in the log %d times", n)
+		}
+	})
+}
+
+// severedLeases is the table as a process sees it that dies at a certain point:
+// from then on nothing it does takes effect.
+type severedLeases struct {
+	*fakeRedis
+	mu   sync.Mutex
+	dead bool
+}
+
+func (s *severedLeases) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+}
+
+func (s *severedLeases) gone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+func (s *severedLeases) RenewSlot(ctx context.Context, slot uint16, holder string, ttl time.Duration) (bool, error) {
+	if s.gone() {
+		return false, errDown
+	}
+	return s.fakeRedis.RenewSlot(ctx, slot, holder, ttl)
+}
+
+func (s *severedLeases) StoreReceipt(ctx context.Context, id string, old, receipt []byte, ttl time.Duration) (bool, error) {
+	if s.gone() {
+		return false, errDown
+	}
+	return s.fakeRedis.StoreReceipt(ctx, id, old, receipt, ttl)
+}
+
+func (s *severedLeases) ReleaseID(ctx context.Context, id string, old []byte) error {
+	if s.gone() {
+		return errDown
+	}
+	return s.fakeRedis.ReleaseID(ctx, id, old)
+}
+
+// severedLog kills its process right before or right after an append.
+type severedLog struct {
+	*fakeLog
+	leases *severedLeases
+	after  bool
+}
+
+func (l *severedLog) Append(r event.Record, done func(int64, error)) error {
+	l.leases.kill()
+	if l.after {
+		return l.fakeLog.Append(r, func(int64, error) { done(-1, errors.New("the process is gone")) })
+	}
+	go done(-1, errors.New("the process is gone"))
+	return nil
+}
+
+// The holder is killed between the reservation and the append, or between the
+// append and storing the receipt. A repeat waits until the lease tells that it
+// is gone, then finds the event in the log, or appends it.
+func TestRepeatAfterTheHolderDied(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after append %v", after), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				leases := &severedLeases{fakeRedis: g.redis}
+				dying := g.openWith(func(c *bridge.Config) {
+					c.Leases, c.Log = leases, &severedLog{g.log, leases, after}
+				})
+				_, _ = dying.Write(t.Context(), withID(t, "incr k", "id-1"))
+				b := g.open()
+				stop := g.run(b)
+				defer stop()
+				g.write(b, "incr k") // another event of the key stands between
+				if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+					t.Errorf("while the lease stands: %+v, want unknown", r)
+				}
+				time.Sleep(30 * time.Second)
+				r := g.once(b, "incr k", "id-1")
+				if r.Outcome != event.Durable || r.EventID != "id-1" || r.Offset < 0 {
+					t.Errorf("after the lease: %+v", r)
+				}
+				if found := r.Slot == 0; found != after {
+					t.Errorf("receipt of slot %d, killed after the append: %v", r.Slot, after)
+				}
+				if again := g.once(b, "incr k", "id-1"); again != r {
+					t.Errorf("repeat: %+v, want %+v", again, r)
+				}
+				if n := g.inLog("id-1"); n != 1 {
+					t.Errorf("in the log %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// The log cannot be read when a dead holder's id must be looked for: refused,
+// and decided later, by anybody.
+func TestLogUnreadableWhileTakingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		leases := &severedLeases{fakeRedis: g.redis}
+		dying := g.openWith(func(c *bridge.Config) {
+			c.Leases, c.Log = leases, &severedLog{g.log, leases, true}
+		})
+		_, _ = dying.Write(t.Context(), withID(t, "incr k", "id-1"))
+		time.Sleep(31 * time.Second)
+		a, b := g.open(), g.open()
+		g.log.set(func() { g.log.down = true })
+		if _, err := a.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Unavailable {
+			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+		g.log.set(func() { g.log.down = false })
+		if r := g.once(b, "incr k", "id-1"); r.Slot != 0 || r.Outcome != event.Durable {
+			t.Errorf("another bridge: %+v, want the receipt of the dead one's append", r)
+		}
+		if n := g.inLog("id-1"); n != 1 {
+			t.Errorf("in the log %d times", n)
+		}
+	})
+}
+
+// Without the table there is no safety.
+func TestIdempotentWriteNeedsRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		b := g.open()
+		g.redis.set(func() { g.redis.down = true })
+		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Unavailable {
+			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+		g.redis.set(func() { g.redis.down = false })
+		// The reservation takes effect but its answer is lost.
+		g.redis.set(func() { g.redis.mute = 1 })
+		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Unavailable {
+			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+		if n := g.inLog("id-1"); n != 0 {
+			t.Errorf("in the log %d times", n)
+		}
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.Durable || g.inLog("id-1") != 1 {
+			t.Errorf("retry: %+v, %d in the log", r, g.inLog("id-1"))
+		}
+	})
+}
+
+// Redis goes away while the record is on its way: the receipt is stored later,
+// and until then a repeat is answered from memory.
+func TestReceiptIsStoredLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		a, b := g.open(), g.open()
+		stop := g.run(a)
+		defer stop()
+		g.log.set(func() { g.log.hold = true })
+		answered := make(chan event.Receipt, 1)
+		go func() { answered <- g.once(a, "incr k", "id-1") }()
+		synctest.Wait()
+		g.redis.set(func() { g.redis.down = true })
+		g.log.set(func() { g.log.hold = false })
+		first := <-answered
+		if r := g.once(a, "incr k", "id-1"); r != first || first.Outcome != event.Durable {
+			t.Errorf("repeat without Redis: %+v, want %+v", r, first)
+		}
+		g.redis.set(func() { g.redis.down = false })
+		time.Sleep(6 * time.Second)
+		if r := g.once(b, "incr k", "id-1"); r != first {
+			t.Errorf("at another bridge: %+v, want %+v", r, first)
+		}
+	})
+}
+
+// A write that certainly failed frees its id: before the append, and after.
+func TestFailedWriteFreesItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		b := g.open()
+		g.log.set(func() { g.log.full = true })
+		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Busy {
+			t.Errorf("got %v, want BUSY", err)
+		}
+		g.log.set(func() { g.log.full = false; g.log.fate = func(event.Record) fault { return lost } })
+		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Unavailable {
+			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+		g.log.set(func() { g.log.fate = nil })
+		synctest.Wait()
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.Durable || g.inLog("id-1") != 1 {
+			t.Errorf("retry: %+v", r)
+		}
+	})
+}
+
+// The client library gave the record up, stored or not: a repeat looks.
+func TestRepeatOfARecordThatWasGivenUp(t *testing.T) {
+	for _, how := range []fault{storedMute, droppedMute} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			b := g.open()
+			g.log.set(func() { g.log.fate = func(event.Record) fault { return how } })
+			if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+				t.Errorf("first: %+v", r)
+			}
+			g.log.set(func() { g.log.fate = nil })
+			synctest.Wait()
+			if r := g.once(b, "incr k", "id-1"); r.Outcome != event.Durable || g.inLog("id-1") != 1 {
+				t.Errorf("repeat: %+v, %d in the log", r, g.inLog("id-1"))
+			}
+		})
+	}
+}
+
+// A holder that moved to another slot is still seen to live: its open
+// reservations are pointed at the slot it holds.
+func TestReservationFollowsItsHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		a := g.open()
+		g.log.set(func() { g.log.hold = true })
+		if r := g.once(a, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+			t.Fatalf("first: %+v", r)
+		}
+		time.Sleep(40 * time.Second) // a is paused; its lease runs out
+		b := g.open()                // and takes its slot
+		stopB := g.run(b)
+		defer stopB()
+		stopA := g.run(a)
+		defer stopA()
+		time.Sleep(time.Minute)
+		if !a.State().Leased || a.State().Slot == b.State().Slot {
+			t.Fatalf("slots %d and %d", a.State().Slot, b.State().Slot)
+		}
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+			t.Errorf("repeat: %+v, want unknown: the record is still queued at its holder", r)
+		}
+		g.log.set(func() { g.log.hold = false })
+		synctest.Wait()
+		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.Durable || r.Slot != 0 || g.inLog("id-1") != 1 {
+			t.Errorf("at the end: %+v, %d in the log", r, g.inLog("id-1"))
+		}
+	})
+}
+
+// Many at once, at two bridges, while the log fails: counted once.
+func TestConcurrentRepeats(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			a, b := g.open(), g.open()
+			stopA, stopB := g.run(a), g.run(b)
+			defer stopA()
+			defer stopB()
+			n := uint64(0)
+			g.log.set(func() {
+				g.log.fate = func(event.Record) fault { n++; return fault((n*7 + seed) % 5 % 4) }
+			})
+			var calls sync.WaitGroup
+			durable := make(chan event.Receipt, 200)
+			for i := range 40 {
+				calls.Go(func() {
+					w := []*bridge.Bridge{a, b}[i%2]
+					for range 4 {
+						r, err := w.Write(t.Context(), withID(t, "incr k", fmt.Sprint("id-", i%5)))
+						if err == nil && r.Outcome == event.Durable {
+							durable <- r
+						}
+						time.Sleep(time.Duration(i) * time.Millisecond)
+					}
+				})
+			}
+			calls.Wait()
+			close(durable)
+			receipts := map[string]event.Receipt{}
+			for r := range durable {
+				if first, ok := receipts[r.EventID]; ok && r != first {
+					t.Errorf("two receipts for one id:\n%+v\n%+v", first, r)
+				}
+				receipts[r.EventID] = r
+			}
+			for id := range receipts {
+				if n := g.inLog(id); n != 1 {
+					t.Errorf("%s is in the log %d times", id, n)
+				}
+			}
+			if len(receipts) != 5 {
+				t.Errorf("%d of 5 ids durable", len(receipts))
+			}
+		})
+	}
+}

@@ -14,7 +14,15 @@ func (db *DB) flush(ctx context.Context) error {
 	if db.clients.apply.Options().DB == LeaseDB {
 		return errors.New("flush view: database 2 holds leases and is never flushed")
 	}
-	if err := db.clients.apply.FlushDBAsync(ctx).Err(); err != nil {
+	real, err := db.hasXSETID(ctx)
+	if err == nil && real {
+		// frees memory in the background; the names are gone at once
+		err = db.clients.apply.FlushDBAsync(ctx).Err()
+	} else if err == nil {
+		// the embedded server would flush at some later time
+		err = db.clients.apply.FlushDB(ctx).Err()
+	}
+	if err != nil {
 		return fmt.Errorf("flush view: %w", refusal(err))
 	}
 	return nil

@@ -342,3 +342,13 @@ func FromPairJSON(in []PairJSON) []FieldValue {
 	}
 	return out
 }
+
+// PayloadText renders an operation's arguments as they stand in the event's
+// JSON, for people: {"delta":"1"}; "" for DEL.
+func PayloadText(args Args) string {
+	text, err := marshalArgs(args)
+	if err != nil || string(text) == "null" {
+		return ""
+	}
+	return string(text)
+}

@@ -13,6 +13,9 @@ type Grid struct {
 	Columns []Column
 	Rows    [][]Cell
 	Empty   string // what to say on a terminal when there are no rows
+	// Continued leaves the header out: these rows go on a table that is printed
+	// piece by piece. Its columns need a Min to stay aligned.
+	Continued bool
 }
 
 // Column describes one column.
@@ -20,6 +23,7 @@ type Column struct {
 	Name  string
 	Right bool // numbers
 	Cut   bool // may be shortened to fit the terminal
+	Min   int  // narrowest width on a terminal; 0: as its cells need
 }
 
 // Cell is one field of a row.
@@ -44,7 +48,7 @@ func Columns(names ...string) []Column {
 	for i, n := range names {
 		name, right := strings.CutPrefix(n, ">")
 		name, cut := strings.CutSuffix(name, "~")
-		columns[i] = Column{name, right, cut}
+		columns[i] = Column{Name: name, Right: right, Cut: cut}
 	}
 	return columns
 }
@@ -56,18 +60,21 @@ const gap = "  "
 
 // Grid prints a table. On a terminal columns are padded and cut to its width;
 // elsewhere cells are separated by one tab, unpadded and whole, for cut and awk.
-// The header line is always there.
 func (p *Printer) Grid(g Grid) error {
 	if len(g.Rows) == 0 && p.TTY && g.Empty != "" {
 		_, err := fmt.Fprintln(p.Out, g.Empty)
 		return err
 	}
 	rows := safeRows(g)
+	printed := rows
+	if g.Continued {
+		printed = rows[1:]
+	}
 	var b strings.Builder
 	if p.TTY {
-		p.aligned(&b, g.Columns, rows)
+		p.aligned(&b, g.Columns, p.widths(g.Columns, rows), printed)
 	} else {
-		p.tabbed(&b, rows)
+		p.tabbed(&b, printed)
 	}
 	_, err := fmt.Fprint(p.Out, b.String())
 	return err
@@ -102,8 +109,7 @@ func (p *Printer) tabbed(b *strings.Builder, rows [][]Cell) {
 	}
 }
 
-func (p *Printer) aligned(b *strings.Builder, columns []Column, rows [][]Cell) {
-	widths := p.widths(columns, rows)
+func (p *Printer) aligned(b *strings.Builder, columns []Column, widths []int, rows [][]Cell) {
 	for _, row := range rows {
 		var line strings.Builder
 		for i, c := range row {
@@ -128,7 +134,8 @@ func (p *Printer) aligned(b *strings.Builder, columns []Column, rows [][]Cell) {
 func (p *Printer) widths(columns []Column, rows [][]Cell) []int {
 	const least = 8
 	widths, total := make([]int, len(columns)), len(gap)*(len(columns)-1)
-	for i := range columns {
+	for i, c := range columns {
+		widths[i] = c.Min
 		for _, row := range rows {
 			widths[i] = max(widths[i], runewidth.StringWidth(row[i].Text))
 		}

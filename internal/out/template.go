@@ -27,6 +27,7 @@ func TailTokens() []Token {
 		{"hlc", "stamp, physical.logical@region"},
 		{"topic", "topic"},
 		{"p", "partition"},
+		{"o", "offset on the Kafka where it was seen first"},
 		{"lane", "lane, slot.incarnation"},
 		{"seq", "sequence number in the lane"},
 		{"outcome", "at the origin: applied, superseded, duplicate, rejected or unknown"},

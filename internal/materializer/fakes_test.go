@@ -1,0 +1,484 @@
+package materializer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/view"
+	"github.com/geokv/geokv/internal/wal"
+)
+
+// fakeLog is a Kafka in memory with one reader at a time.
+type fakeLog struct {
+	mu      sync.Mutex
+	cond    chan struct{} // closed and replaced at every change
+	records map[wal.Partition][]event.Record
+	starts  map[wal.Partition]int64
+	cursor  map[wal.Partition]int64
+	paused  map[wal.Partition]bool
+	errs    []error // returned by the next polls
+	drop    map[wal.Partition]int
+	cfg     wal.GroupConfig
+	joined  bool
+	seeks   int
+	pauses  int
+	closed  bool
+}
+
+func newFakeLog() *fakeLog {
+	l := &fakeLog{
+		cond: make(chan struct{}), records: map[wal.Partition][]event.Record{}, starts: map[wal.Partition]int64{},
+		cursor: map[wal.Partition]int64{}, paused: map[wal.Partition]bool{}, drop: map[wal.Partition]int{},
+	}
+	for _, p := range everyPartition() {
+		l.records[p] = nil
+	}
+	return l
+}
+
+func everyPartition() (list []wal.Partition) {
+	for _, topic := range geo.Default().Topics() {
+		for i := range int32(geo.Partitions) {
+			list = append(list, wal.Partition{Topic: topic, Index: i})
+		}
+	}
+	return list
+}
+
+// change runs fn under the lock and wakes a waiting poll.
+func (l *fakeLog) change(fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fn()
+	close(l.cond)
+	l.cond = make(chan struct{})
+}
+
+// append puts values into a partition.
+func (l *fakeLog) append(p wal.Partition, records ...event.Record) {
+	l.change(func() {
+		for _, r := range records {
+			r.Topic, r.Partition, r.Offset = p.Topic, p.Index, int64(len(l.records[p]))
+			l.records[p] = append(l.records[p], r)
+		}
+	})
+}
+
+func (l *fakeLog) fail(err error) { l.change(func() { l.errs = append(l.errs, err) }) }
+
+func (l *fakeLog) Join(_ context.Context, cfg wal.GroupConfig) (Reader, error) {
+	l.cfg = cfg
+	return l, nil
+}
+
+func (l *fakeLog) Starts(context.Context, ...string) (map[wal.Partition]int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[wal.Partition]int64{}
+	for _, p := range everyPartition() {
+		out[p] = l.starts[p]
+	}
+	return out, nil
+}
+
+func (l *fakeLog) Ends(context.Context, ...string) (map[wal.Partition]int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[wal.Partition]int64{}
+	for _, p := range everyPartition() {
+		out[p] = int64(len(l.records[p]))
+	}
+	return out, nil
+}
+
+func (l *fakeLog) Poll(ctx context.Context, limit int) (wal.Fetch, error) {
+	if !l.joined {
+		if err := l.assign(ctx, everyPartition()...); err != nil {
+			return wal.Fetch{}, err
+		}
+		l.joined = true
+	}
+	for {
+		l.mu.Lock()
+		fetch, err, wait := l.take(limit)
+		l.mu.Unlock()
+		if err != nil || len(fetch.Records) > 0 {
+			return fetch, err
+		}
+		select {
+		case <-ctx.Done():
+			return wal.Fetch{}, ctx.Err()
+		case <-wait:
+		}
+	}
+}
+
+// assign gives partitions to the reader, as a rebalance does.
+func (l *fakeLog) assign(ctx context.Context, partitions ...wal.Partition) error {
+	at, err := l.cfg.Start(ctx, partitions)
+	if err == nil {
+		l.change(func() { maps.Copy(l.cursor, at) })
+	}
+	return err
+}
+
+// revoke takes partitions away.
+func (l *fakeLog) revoke(partitions ...wal.Partition) {
+	l.cfg.OnRevoked(partitions, false)
+	l.change(func() {
+		for _, p := range partitions {
+			delete(l.cursor, p)
+		}
+	})
+}
+
+func (l *fakeLog) take(limit int) (fetch wal.Fetch, err error, wait <-chan struct{}) {
+	if len(l.errs) > 0 {
+		err, l.errs = l.errs[0], l.errs[1:]
+		return fetch, err, nil
+	}
+	for _, p := range everyPartition() {
+		at, owned := l.cursor[p]
+		for ; owned && !l.paused[p] && at < int64(len(l.records[p])) && len(fetch.Records) < limit; at++ {
+			l.cursor[p] = at + 1
+			if l.drop[p] > 0 { // a record lost on the way
+				l.drop[p]--
+				continue
+			}
+			fetch.Records = append(fetch.Records, l.records[p][at])
+		}
+	}
+	return fetch, nil, l.cond
+}
+
+func (l *fakeLog) Seek(offsets map[wal.Partition]int64) {
+	l.change(func() {
+		for p, offset := range offsets {
+			if _, owned := l.cursor[p]; owned {
+				l.cursor[p] = offset
+				l.seeks++
+			}
+		}
+	})
+}
+
+func (l *fakeLog) Pause(partitions ...wal.Partition) {
+	l.change(func() {
+		for _, p := range partitions {
+			l.paused[p] = true
+			l.pauses++
+		}
+	})
+}
+
+func (l *fakeLog) Resume(partitions ...wal.Partition) {
+	l.change(func() {
+		for _, p := range partitions {
+			delete(l.paused, p)
+		}
+	})
+}
+
+func (l *fakeLog) Commit(context.Context, map[wal.Partition]int64) error { return nil }
+func (l *fakeLog) Close()                                                { l.change(func() { l.closed = true }) }
+
+// fakeView is a Redis in memory that knows positions and lanes only. It checks
+// what every batch claims: a claimed range starts where the view stands, and
+// its lanes grow by exactly one number per event.
+type fakeView struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	positions map[wal.Partition]view.Position
+	applied   []int64         // events per batch
+	installed int             // installs of the last batch
+	before    []error         // Apply fails before it takes effect
+	after     []error         // Apply fails after it took effect
+	reads     []error         // Position fails
+	published []view.Applied  //
+	hold      chan struct{}   // Apply waits for it when not nil
+	steal     func(*fakeView) // runs once before the next Apply's compare-and-set
+}
+
+func newFakeView(t *testing.T) *fakeView {
+	return &fakeView{t: t, positions: map[wal.Partition]view.Position{}}
+}
+
+func (v *fakeView) with(fn func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fn()
+}
+
+func (v *fakeView) Position(_ context.Context, topic string, partition int32, lanes ...lane.ID) (view.Position, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := shift(&v.reads); err != nil {
+		return view.Position{}, err
+	}
+	pos := v.positions[wal.Partition{Topic: topic, Index: partition}]
+	asked := map[lane.ID]lane.Set{}
+	for _, id := range lanes {
+		if set, ok := pos.Lanes[id]; ok {
+			asked[id] = set
+		}
+	}
+	pos.Lanes = asked
+	return pos, nil
+}
+
+func shift(errs *[]error) error {
+	if len(*errs) == 0 {
+		return nil
+	}
+	err := (*errs)[0]
+	*errs = (*errs)[1:]
+	return err
+}
+
+func (v *fakeView) Apply(_ context.Context, b *view.Batch) ([]event.Outcome, error) {
+	if v.hold != nil {
+		<-v.hold
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.steal != nil {
+		steal := v.steal
+		v.steal = nil
+		steal(v)
+	}
+	for _, r := range b.Ranges {
+		if pos := v.positions[wal.Partition{Topic: r.Topic, Index: r.Partition}]; pos.Torn() {
+			return nil, &view.CorruptError{Topic: r.Topic, Partition: r.Partition}
+		} else if pos.Offset != r.From {
+			return nil, fmt.Errorf("%w: at %d", view.ErrStale, pos.Offset)
+		}
+	}
+	if err := shift(&v.before); err != nil {
+		return nil, err
+	}
+	v.store(b)
+	if err := shift(&v.after); err != nil {
+		return nil, err
+	}
+	return slices.Repeat([]event.Outcome{event.Applied}, b.Events()), nil
+}
+
+func (v *fakeView) store(b *view.Batch) {
+	var grown int64
+	for _, r := range b.Ranges {
+		p := wal.Partition{Topic: r.Topic, Index: r.Partition}
+		pos := v.positions[p]
+		pos.Topic, pos.Partition, pos.Offset = r.Topic, r.Partition, r.To
+		lanes := maps.Clone(pos.Lanes)
+		if lanes == nil {
+			lanes = map[lane.ID]lane.Set{}
+		}
+		for id, set := range r.Lanes {
+			if !lanes[id].Minus(set).Empty() {
+				v.t.Errorf("%s: lane %s shrinks from %s to %s", p, id, lanes[id], set)
+			}
+			grown += set.Minus(lanes[id]).Len()
+			lanes[id] = set
+		}
+		pos.Lanes = lanes
+		v.positions[p] = pos
+	}
+	if grown != int64(b.Events()) {
+		v.t.Errorf("batch of %d events claims %d new numbers", b.Events(), grown)
+	}
+	v.applied = append(v.applied, int64(b.Events()))
+	v.installed = len(b.Installs)
+}
+
+func (v *fakeView) Publish(_ context.Context, m view.Applied) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.published = append(v.published, m)
+	return nil
+}
+
+func (v *fakeView) events() (n int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range v.applied {
+		n += k
+	}
+	return n
+}
+
+func (v *fakeView) at(p wal.Partition) view.Position {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.positions[p]
+}
+
+// jsonCodec writes events as JSON. Values that are not JSON are rejected; an
+// event whose id begins with "future" blocks until upgraded.
+type jsonCodec struct {
+	mu       sync.Mutex
+	upgraded bool
+}
+
+func (c *jsonCodec) upgrade() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.upgraded = true
+}
+
+func (c *jsonCodec) Decode(_ context.Context, r event.Record) (event.Event, error) {
+	var e event.Event
+	if err := json.Unmarshal(r.Value, &e); err != nil {
+		return event.Event{}, event.Reject("bad payload", "%v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(e.ID) >= 6 && e.ID[:6] == "future" && !c.upgraded {
+		return event.Event{}, errors.New("newer format: min_ver 2")
+	}
+	return e, nil
+}
+
+func encode(e event.Event) event.Record {
+	value, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	return event.Record{Topic: geo.Topic(e.Origin), Partition: geo.PartitionOf(e.Key), Offset: -1, Key: e.Key, Value: value, TimestampMS: e.HLC.Physical}
+}
+
+// testWorld is a materializer over fakes, in virtual time.
+type testWorld struct {
+	t     *testing.T
+	log   *fakeLog
+	view  *fakeView
+	codec *jsonCodec
+	clock *hlc.Clock
+	past  fakeHistory
+	m     *Materializer
+	stop  func() error
+
+	lanes map[string]int64
+}
+
+// fakeHistory answers repairs.
+type fakeHistory struct {
+	mu     sync.Mutex
+	errs   []error
+	asked  []map[string]int64
+	events map[string][]event.Event
+}
+
+func (h *fakeHistory) Events(_ context.Context, _ int32, below map[string]int64, _ []view.RepairKey) (map[string][]event.Event, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = append(h.asked, below)
+	return h.events, shift(&h.errs)
+}
+
+// inWorld runs a test in a bubble with a materializer that is running.
+func inWorld(t *testing.T, prepare func(*testWorld), test func(*testWorld)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &testWorld{t: t, log: newFakeLog(), view: newFakeView(t), codec: &jsonCodec{}, clock: hlc.NewClock(0, time.Now), lanes: map[string]int64{}}
+		if prepare != nil {
+			prepare(w)
+		}
+		w.start(nil)
+		test(w)
+		if err := w.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func (w *testWorld) start(change func(*Config)) {
+	cfg := Config{
+		Region: geo.Region{Name: "us"}, Topology: geo.Default(), Log: w.log, View: w.view,
+		Decoder: w.codec, Clock: w.clock, History: &w.past, Wall: time.Now,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	m, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.m = m
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	w.stop = func() error { cancel(); return <-done }
+}
+
+// incr makes the next event of a region on a key.
+func (w *testWorld) incr(origin, key string, ms int64) event.Event {
+	place, _ := geo.Default().Lookup(origin)
+	lane_ := fmt.Sprintf("%s/%d", origin, geo.PartitionOf([]byte(key)))
+	w.lanes[lane_]++
+	return event.Event{
+		Version: 1, MinVersion: 1, ID: fmt.Sprintf("%s-%d", lane_, w.lanes[lane_]), Origin: origin,
+		HLC:  hlc.Timestamp{Physical: time.Now().UnixMilli() + ms, Logical: uint32(w.lanes[lane_]) << 10, Region: uint8(place.Index)},
+		Lane: lane.ID{Slot: 1, Incarnation: 7}, Seq: w.lanes[lane_], Key: []byte(key), Args: event.Incr{Delta: 1},
+	}
+}
+
+// write appends an increment to the log and returns where.
+func (w *testWorld) write(origin, key string) wal.Partition {
+	r := encode(w.incr(origin, key, 0))
+	p := wal.Partition{Topic: r.Topic, Index: r.Partition}
+	w.log.append(p, r)
+	return p
+}
+
+// settle waits until nothing moves any more without time passing.
+func (w *testWorld) settle() { synctest.Wait() }
+
+// later lets virtual time pass.
+func (w *testWorld) later(d time.Duration) { time.Sleep(d); synctest.Wait() }
+
+func (w *testWorld) wantApplied(n int64) {
+	w.t.Helper()
+	if got := w.view.events(); got != n {
+		w.t.Errorf("%d events were applied, want %d", got, n)
+	}
+}
+
+func (w *testWorld) wantCounters(consumed, duplicate, rejected int64) {
+	w.t.Helper()
+	c := w.m.State().Counters
+	if c.Consumed != consumed || c.Duplicate != duplicate || c.Rejected != rejected {
+		w.t.Errorf("counters %+v, want consumed %d, duplicate %d, rejected %d", c, consumed, duplicate, rejected)
+	}
+	if c.Consumed != c.Applied+c.Superseded+c.Duplicate+c.Rejected {
+		w.t.Errorf("counters do not add up: %+v", c)
+	}
+}
+
+func (w *testWorld) alarm(code string) (message string, raised bool) {
+	for _, a := range w.m.State().Alarms {
+		if a.Code == code {
+			return a.Message, true
+		}
+	}
+	return "", false
+}
+
+func (w *testWorld) wantAlarm(code string, want bool) {
+	w.t.Helper()
+	if _, got := w.alarm(code); got != want {
+		w.t.Errorf("alarm %s raised: %v, want %v; alarms %+v", code, got, want, w.m.State().Alarms)
+	}
+}

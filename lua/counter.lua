@@ -56,7 +56,7 @@ local function ring_encode(list, from)
 end
 
 local function later(a, b)
-  if a == nil or a == '' then return b end
+  if not a or a == '' then return b end
   local p, l = stamp(a, 1)
   local q, m = stamp(b, 1)
   if after(p, l, q, m) then return a end

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/geokv/geokv/internal/crdt"
@@ -75,7 +76,7 @@ func compareHistory(t *testing.T, db *DB, seed uint64, o crdttest.Options) (repa
 		if permutation == 2 {
 			order = crdttest.Interleave(rng, events)
 		}
-		most := []int{1, 7, 60}[rng.IntN(3)]
+		most := []int{1, 7, 60, len(order)}[rng.IntN(4)]
 		for _, part := range crdttest.Batches(rng, order, most) {
 			f.apply(part...)
 		}
@@ -85,8 +86,56 @@ func compareHistory(t *testing.T, db *DB, seed uint64, o crdttest.Options) (repa
 				seed, permutation, most, f.noFold, got, want, describe(order))
 			return repairs
 		}
+		if checkSidecars(t, db, events); t.Failed() {
+			t.Errorf("seed %d permutation %d (most %d, noFold %v)\norder:\n%s", seed, permutation, most, f.noFold, describe(order))
+			return repairs
+		}
 	}
 	return repairs
 }
 
-var _ = event.Applied
+// TestCounters drives few keys with hundreds of increments, so that rings
+// overflow, sums are built and late barriers need repair.
+func TestCounters(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		rounds := uint64(10)
+		if e.real {
+			rounds = 40
+		}
+		db := openDB(t, e.url)
+		repairs := 0
+		for seed := range rounds {
+			repairs += compareHistory(t, db, 1000+seed, crdttest.Options{
+				Events: 500, Keys: [][]byte{[]byte("n")}, SpanMS: 2000,
+				Ops: append(slices.Repeat([]event.Op{event.OpIncr}, 250), event.OpSet, event.OpSet, event.OpDel),
+			})
+			if t.Failed() {
+				return
+			}
+		}
+		if repairs == 0 {
+			t.Fatal("no history needed a repair: the test has lost its purpose")
+		}
+		t.Logf("%d histories, %d repairs", rounds, repairs)
+	})
+}
+
+// TestStreams drives few keys with entries in any order, deletions, trims and barriers.
+func TestStreams(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		rounds := uint64(10)
+		if e.real {
+			rounds = 60
+		}
+		db := openDB(t, e.url)
+		for seed := range rounds {
+			compareHistory(t, db, 2000+seed, crdttest.Options{
+				Events: 150, Keys: [][]byte{[]byte("s")}, SpanMS: 1000,
+				Ops: append(slices.Repeat([]event.Op{event.OpXAdd}, 30), event.OpDel, event.OpXDel, event.OpXDel, event.OpXTrim, event.OpIncr),
+			})
+			if t.Failed() {
+				return
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -158,7 +159,7 @@ func (c *registryClient) explain(err error, format string, args ...any) error {
 	}
 	switch r.StatusCode {
 	case http.StatusNotFound:
-		e.Err = errors.Join(ErrUnknownSchema, err)
+		e.Err = fmt.Errorf("%w: %w", ErrUnknownSchema, err)
 		return e.WithHint("check that registry.url names this cluster's registry; if it was wiped, restore its schemas with their ids")
 	case http.StatusUnauthorized, http.StatusForbidden:
 		e.Code = fail.NotAllowed

@@ -1,0 +1,351 @@
+// Package sim is the traffic simulator: a shop with customers in every region
+// that keeps every merge rule busy, conflicts on purpose included.
+//
+// What happens is a function of the seed (Generator); how fast, and what became
+// of it, is Sim's.
+package sim
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+)
+
+// Writer takes the operations; a bridge per region, or the HTTP API. A nil
+// error with outcome "unknown" is neither produced nor failed.
+type Writer interface {
+	Write(ctx context.Context, op event.Operation) (event.Receipt, error)
+}
+
+// Max is the greatest rate, in steps per second, and means as fast as the
+// writers answer. It has to be asked for: a rate of 0 pauses.
+const Max float64 = 1_000_000
+
+const (
+	inFlightPerRegion = 64               // steps; beyond it a region's steps are skipped
+	wakeEvery         = time.Millisecond // at high rates several steps are due at once
+	catchUp           = time.Second      // what a stalled process makes up for, at most
+	patience          = 50 * time.Millisecond
+)
+
+// Options of a run.
+type Options struct {
+	Regions []string // in index order
+	Rate    float64  // steps per second over all regions, 0 paused, Max
+	Seed    uint64
+	Shares  []int // how busy each region is; nil alike
+	Steps   int64 // end after so many; 0 runs until Stop
+}
+
+// Counts of operations. A purchase is four of them.
+type Counts struct {
+	Produced int64 `json:"produced"` // durable
+	Failed   int64 `json:"failed"`   // certainly not in the log
+	Unknown  int64 `json:"unknown"`  // may be or become durable
+}
+
+// Stats is the state of the simulator.
+type Stats struct {
+	Running bool              `json:"running"`
+	Rate    float64           `json:"rate"` // steps per second; Max at full speed
+	Seed    uint64            `json:"seed"`
+	Steps   int64             `json:"steps"`   // begun
+	Skipped int64             `json:"skipped"` // not begun: their region had too many on their way
+	Counts                    // over all regions
+	Order   []string          `json:"-"` // the regions as given at Start
+	Regions map[string]Counts `json:"regions"`
+
+	LastError string `json:"last_error,omitempty"`
+}
+
+// Sim runs one simulation at a time. It is safe for concurrent use; the zero
+// value is not usable.
+type Sim struct {
+	writer Writer
+
+	mu    sync.Mutex
+	run   *run
+	stats Stats
+}
+
+// run is one simulation between Start and its end.
+type run struct {
+	cancel  context.CancelFunc
+	changed chan struct{} // the rate or the shares changed; capacity 1
+	ended   chan struct{}
+	shares  []int // to hand to the generator; nil when handed over
+}
+
+// New makes a simulator that does not run.
+func New(w Writer) *Sim { return &Sim{writer: w} }
+
+// Start begins a run; the counters start from 0. The error is a *fail.Error:
+// one runs already, or the options are wrong.
+func (s *Sim) Start(o Options) error {
+	if len(o.Regions) == 0 {
+		return fail.New(fail.Usage, "start the simulator: no regions")
+	}
+	if err := checkRate(o.Rate); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run != nil {
+		return fail.New(fail.Usage, "start the simulator: it runs already").WithHint("geokv sim stop, or geokv sim rate to change its rate")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.run = &run{cancel: cancel, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+	s.stats = Stats{Running: true, Rate: o.Rate, Seed: o.Seed, Order: slices.Clone(o.Regions), Regions: map[string]Counts{}}
+	for _, r := range o.Regions {
+		s.stats.Regions[r] = Counts{}
+	}
+	go s.drive(ctx, s.run, o)
+	return nil
+}
+
+func checkRate(rate float64) error {
+	if rate >= 0 && rate <= Max {
+		return nil
+	}
+	return fail.New(fail.Usage, "set the simulator's rate to %g: want 0 (paused) to %.0f (full speed) steps per second", rate, Max)
+}
+
+// Stop ends the run and waits for the operations on their way. Without a run it
+// does nothing.
+func (s *Sim) Stop() {
+	s.mu.Lock()
+	r := s.run
+	s.mu.Unlock()
+	if r != nil {
+		r.cancel()
+		<-r.ended
+	}
+}
+
+// Wait returns when the run has ended by itself or by Stop, or with ctx's error.
+func (s *Sim) Wait(ctx context.Context) error {
+	s.mu.Lock()
+	r := s.run
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// SetRate changes the rate of the run, from now on. The error is a *fail.Error.
+func (s *Sim) SetRate(rate float64) error {
+	if err := checkRate(rate); err != nil {
+		return err
+	}
+	return s.change(func(*run) { s.stats.Rate = rate })
+}
+
+// SetShares changes how busy each region is, in the order given at Start.
+func (s *Sim) SetShares(shares []int) error {
+	return s.change(func(r *run) { r.shares = append([]int{}, shares...) })
+}
+
+func (s *Sim) change(apply func(*run)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil {
+		return fail.New(fail.Usage, "change the simulator: it does not run").WithHint("geokv sim start")
+	}
+	apply(s.run)
+	select {
+	case s.run.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Stats returns the state now; after a run, how it ended.
+func (s *Sim) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Regions = maps.Clone(s.stats.Regions)
+	return stats
+}
+
+// drive makes steps at the rate until the run ends.
+func (s *Sim) drive(ctx context.Context, r *run, o Options) {
+	d := &driver{sim: s, ctx: ctx, generator: NewGenerator(o.Seed, o.Regions), slots: map[string]chan struct{}{}}
+	d.generator.SetShares(o.Shares)
+	for _, region := range o.Regions {
+		d.slots[region] = make(chan struct{}, inFlightPerRegion)
+	}
+	pace := pacer{since: time.Now()}
+	for left := o.Steps; ctx.Err() == nil && (o.Steps == 0 || left > 0); {
+		rate := s.settings(r, d.generator)
+		due := pace.due(rate, time.Now())
+		if o.Steps > 0 {
+			due = min(due, left)
+		}
+		for range due {
+			d.begin(d.generator.Next(), rate == Max)
+		}
+		left -= due
+		if o.Steps > 0 && left == 0 {
+			break
+		}
+		pace.sleep(ctx, r.changed, rate)
+	}
+	d.steps.Wait()
+	r.cancel()
+	s.mu.Lock()
+	s.run, s.stats.Running = nil, false
+	s.mu.Unlock()
+	close(r.ended)
+}
+
+// settings returns the rate and hands new shares to the generator.
+func (s *Sim) settings(r *run, g *Generator) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.shares != nil {
+		g.SetShares(r.shares)
+		r.shares = nil
+	}
+	return s.stats.Rate
+}
+
+// pacer turns a rate into steps that are due.
+type pacer struct {
+	rate  float64
+	since time.Time // when this rate began
+	made  int64     // steps due since then, so far
+}
+
+// due returns how many steps to make now. What could not be made in time is
+// made up for, but for no more than catchUp.
+func (p *pacer) due(rate float64, now time.Time) int64 {
+	if rate != p.rate {
+		p.rate, p.since, p.made = rate, now, 0
+	}
+	if rate == Max {
+		return 64
+	}
+	total := int64(now.Sub(p.since).Seconds() * rate)
+	if behind := total - p.made; float64(behind) > rate*catchUp.Seconds()+1 {
+		p.made = total - int64(rate*catchUp.Seconds())
+	}
+	due := total - p.made
+	p.made = total
+	return due
+}
+
+// sleep waits until the next step may be due.
+func (p *pacer) sleep(ctx context.Context, changed <-chan struct{}, rate float64) {
+	if rate == Max {
+		return
+	}
+	wait := time.Hour // paused: until something changes
+	if rate > 0 {
+		next := p.since.Add(time.Duration(float64(p.made+1) / rate * float64(time.Second)))
+		wait = max(wakeEvery, time.Until(next)+time.Microsecond)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+// driver carries steps out.
+type driver struct {
+	sim       *Sim
+	ctx       context.Context
+	generator *Generator
+	slots     map[string]chan struct{}
+	steps     sync.WaitGroup
+}
+
+// begin starts a step. A region that does not answer must not hold up the
+// others: when it has too many steps on their way, this one is skipped, at full
+// speed after a moment's wait.
+func (d *driver) begin(step Step, wait bool) {
+	slot := d.slots[step.Ops[0].Region]
+	if !take(d.ctx, slot, wait) {
+		d.sim.count(func(st *Stats) { st.Skipped++ })
+		return
+	}
+	d.sim.count(func(st *Stats) { st.Steps++ })
+	d.steps.Go(func() {
+		defer func() { <-slot }()
+		if !step.Race() {
+			for _, op := range step.Ops {
+				d.write(op)
+			}
+			return
+		}
+		var racers sync.WaitGroup
+		for _, op := range step.Ops {
+			racers.Go(func() { d.write(op) })
+		}
+		racers.Wait()
+	})
+}
+
+func take(ctx context.Context, slot chan struct{}, wait bool) bool {
+	select {
+	case slot <- struct{}{}:
+		return true
+	default:
+	}
+	if !wait {
+		return false
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case slot <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// write sends one operation. A stop does not interrupt it: its fate is worth
+// knowing, and the writer has a deadline of its own.
+func (d *driver) write(op event.Operation) {
+	receipt, err := d.sim.writer.Write(context.WithoutCancel(d.ctx), op)
+	d.sim.count(func(st *Stats) {
+		region := st.Regions[op.Region]
+		for _, c := range []*Counts{&st.Counts, &region} {
+			switch {
+			case err != nil:
+				c.Failed++
+			case receipt.Outcome == event.Durable:
+				c.Produced++
+			default:
+				c.Unknown++
+			}
+		}
+		st.Regions[op.Region] = region
+		if err != nil && !errors.Is(err, context.Canceled) {
+			st.LastError = op.Region + ": " + err.Error()
+		}
+	})
+}
+
+func (s *Sim) count(change func(*Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.stats)
+}

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/hlc"
 )
@@ -58,45 +59,5 @@ type KeyHead struct {
 // Newest returns the head of a key; the zero KeyHead for a key never seen.
 func (db *DB) Newest(ctx context.Context, key []byte) (KeyHead, error) { return db.newest(ctx, key) }
 
-// Facts is what the sidecars of a key know, for explain and the inspector.
-type Facts struct {
-	Register   *StampFact    `json:"register,omitempty"` // newest SET or DEL
-	ExpireAtMS int64         `json:"expire_at_ms,omitempty"`
-	NewLife    bool          `json:"new_life,omitempty"` // increments after the expiry started over
-	Type       string        `json:"type"`               // type that keeps the key, even when its value has expired
-	Newest     []TypeFact    `json:"newest,omitempty"`   // newest stamp per type
-	Counters   []CounterFact `json:"counters,omitempty"` // per origin region, by name
-	Exact      string        `json:"exact,omitempty"`    // counter beyond int64
-	Tombstones int64         `json:"tombstones,omitempty"`
-	Elements   int64         `json:"elements,omitempty"` // element stamps kept, tombstones included
-	TrimFloor  string        `json:"trim_floor,omitempty"`
-	Parked     []string      `json:"parked,omitempty"` // types with a hidden value
-	Late       int64         `json:"late,omitempty"`   // stream entries inserted behind the end
-}
-
-// StampFact is the stamp of the newest SET or DEL. Region is an index.
-type StampFact struct {
-	Op         string `json:"op"`
-	PhysicalMS int64  `json:"physical_ms"`
-	Logical    uint32 `json:"logical"`
-	Region     int    `json:"region_idx"`
-}
-
-// TypeFact is the newest stamp of one type.
-type TypeFact struct {
-	Type       string `json:"type"`
-	PhysicalMS int64  `json:"physical_ms"`
-	Logical    uint32 `json:"logical"`
-	Region     int    `json:"region_idx"`
-}
-
-// CounterFact is what is kept of one region's increments.
-type CounterFact struct {
-	Region string `json:"region"`
-	Seq    int64  `json:"seq"`  // highest sequence number applied, for information
-	Ring   int    `json:"ring"` // recent increments kept one by one
-	Folded bool   `json:"folded"`
-}
-
 // Facts returns the sidecar facts of a key; the zero Facts for one never seen.
-func (db *DB) Facts(ctx context.Context, key []byte) (Facts, error) { return db.facts(ctx, key) }
+func (db *DB) Facts(ctx context.Context, key []byte) (api.Facts, error) { return db.facts(ctx, key) }

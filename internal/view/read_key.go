@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
@@ -241,21 +242,21 @@ func (db *DB) newest(ctx context.Context, key []byte) (KeyHead, error) {
 	return h, nil
 }
 
-func (db *DB) facts(ctx context.Context, key []byte) (Facts, error) {
+func (db *DB) facts(ctx context.Context, key []byte) (api.Facts, error) {
 	reply, err := run(ctx, db.clients.read, db.scripts.facts, []string{string(key)})
 	if err != nil {
-		return Facts{}, fmt.Errorf("read facts of %q: %w", key, err)
+		return api.Facts{}, fmt.Errorf("read facts of %q: %w", key, err)
 	}
 	list, ok := reply.([]any)
 	if !ok || len(list) != 5 {
-		return Facts{}, fmt.Errorf("read facts of %q: unexpected reply %v", key, reply)
+		return api.Facts{}, fmt.Errorf("read facts of %q: unexpected reply %v", key, reply)
 	}
 	meta := pairs(list[0])
-	f := Facts{Type: typeOf(meta["t"]).String(), NewLife: meta["af"] != "", Exact: meta["E"], TrimFloor: meta["xf"]}
+	f := api.Facts{Type: typeOf(meta["t"]).String(), NewLife: meta["af"] != "", Exact: meta["E"], TrimFloor: meta["xf"]}
 	f.ExpireAtMS, _ = strconv.ParseInt(meta["exp"], 10, 64)
 	f.Late = int64(number(list[4]))
 	if meta["op"] != "" {
-		f.Register = &StampFact{Op: meta["op"]}
+		f.Register = &api.StampFact{Op: meta["op"]}
 		f.Register.PhysicalMS, _ = strconv.ParseInt(meta["phys"], 10, 64)
 		logical, _ := strconv.ParseUint(meta["logc"], 10, 32)
 		f.Register.Logical = uint32(logical)
@@ -263,23 +264,23 @@ func (db *DB) facts(ctx context.Context, key []byte) (Facts, error) {
 	}
 	for i, name := range []string{"mc", "ms", "mz", "mh", "mx"} {
 		if h := parseStamp(meta[name]); h != (hlc.Timestamp{}) {
-			f.Newest = append(f.Newest, TypeFact{crdt.Types()[i].String(), h.Physical, h.Logical, int(h.Region)})
+			f.Newest = append(f.Newest, api.TypeFact{Type: crdt.Types()[i].String(), PhysicalMS: h.Physical, Logical: h.Logical, Region: int(h.Region)})
 		}
 	}
-	f.addSidecars(list)
+	addSidecars(&f, list)
 	return f, nil
 }
 
-func (f *Facts) addSidecars(list []any) {
+func addSidecars(f *api.Facts, list []any) {
 	counters, _ := list[1].([]any)
 	for _, item := range counters {
 		c, _ := item.([]any)
 		if len(c) == 4 {
 			seq, _ := strconv.ParseInt(string(text(c[1])), 10, 64)
-			f.Counters = append(f.Counters, CounterFact{string(text(c[0])), seq, number(c[2]), len(text(c[3])) > 0})
+			f.Counters = append(f.Counters, api.CounterFact{Region: string(text(c[0])), Seq: seq, Ring: number(c[2]), Folded: len(text(c[3])) > 0})
 		}
 	}
-	slices.SortFunc(f.Counters, func(a, b CounterFact) int { return cmp.Compare(a.Region, b.Region) })
+	slices.SortFunc(f.Counters, func(a, b api.CounterFact) int { return cmp.Compare(a.Region, b.Region) })
 	marks, _ := list[2].([]any)
 	for _, item := range marks {
 		if m, _ := item.([]any); len(m) == 3 {

@@ -1,0 +1,244 @@
+// Package app makes running parts of a cluster's endpoints: it opens every
+// region's log and view, puts bridge, materializer and observer on them, runs
+// them as one group and answers the questions that the front ends ask.
+//
+// It knows no stack: the endpoints may be embedded, processes, containers or
+// somebody's production. Whatever can be broken on purpose is handed in as Lab.
+//
+//	Produce -> bridge -> wal --(mirror)--> wal of the other regions
+//	                      |                   |
+//	                 materializer        materializer
+//	                      |                   |
+//	                     view                view      <- Key, Keys, State, Await
+//	                      \___ observers: hub -> Subscribe, SSE, TUI, tail
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/event/avro"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/sim"
+	"github.com/geokv/geokv/internal/status"
+	"github.com/geokv/geokv/internal/watch"
+)
+
+// Roles says which parts a process runs on each of its regions. Without any it
+// can still read views and logs.
+type Roles struct {
+	Write       bool // bridges
+	Materialize bool // materializers
+	Observe     bool // observers and the hub
+}
+
+// Config says what to run.
+type Config struct {
+	Cluster config.Cluster
+	Regions []string // of the cluster's regions, those this process serves; empty: all
+	Roles   Roles
+	// FreshViews says that views start empty with the process, so that reads
+	// wait for the rebuild (the embedded stack).
+	FreshViews bool
+	CacheDir   string // for schemas; "" keeps them in memory
+	Version    string
+	Lab        Lab // nil when nothing can be broken on purpose
+	Wall       func() time.Time
+	Logger     *slog.Logger
+
+	// Overrides of how connections are made, for virtual networks in tests.
+	DialKafka, DialRedis func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// App is the running parts of one process.
+type App struct {
+	cfg     Config
+	codec   *avro.Codec
+	regions []*region
+	hub     *watch.Hub
+	sim     *sim.Sim
+	started time.Time
+
+	collector *status.Collector
+
+	mu  sync.Mutex
+	api string // where the HTTP API listens, for reports
+}
+
+// Open opens every region and starts its bridge as far as the network allows;
+// what is out of reach is tried again while the App runs. The error is about
+// the configuration.
+func Open(ctx context.Context, cfg Config) (*App, error) {
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, started: cfg.Wall()}
+	registry, err := openRegistry(cfg.Cluster.Registry)
+	if err != nil {
+		return nil, err
+	}
+	a.codec = avro.NewCodec(registry, cfg.CacheDir)
+	a.hub = watch.NewHub(a.started, 0)
+	if err := a.openRegions(ctx); err != nil {
+		a.closeRegions()
+		return nil, err
+	}
+	a.collector = a.newCollector()
+	a.sim = sim.New(a)
+	return a, nil
+}
+
+func (a *App) openRegions(ctx context.Context) error {
+	served, err := a.cfg.served()
+	if err != nil {
+		return err
+	}
+	opened := make([]*region, len(served))
+	failures := make([]error, len(served))
+	var group sync.WaitGroup
+	for i, endpoint := range served {
+		group.Go(func() { opened[i], failures[i] = a.openRegion(ctx, endpoint) })
+	}
+	group.Wait()
+	for _, r := range opened {
+		if r != nil {
+			a.regions = append(a.regions, r)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (c Config) served() ([]config.RegionEndpoint, error) {
+	if len(c.Regions) == 0 {
+		return c.Cluster.Regions, nil
+	}
+	var served []config.RegionEndpoint
+	for _, name := range c.Regions {
+		endpoint, ok := c.Cluster.Region(name)
+		if !ok {
+			return nil, unknownRegion(name, c.Cluster.Topology.Names())
+		}
+		served = append(served, endpoint)
+	}
+	return served, nil
+}
+
+// Run runs every part until ctx ends or one of them can never go on; then it
+// stops the others, lets each finish what it has begun, and returns the error
+// of the part that failed, nil when ctx ended.
+func (a *App) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group sync.WaitGroup
+	for _, part := range a.parts() {
+		group.Go(func() {
+			if err := part(ctx); err != nil && ctx.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	a.sim.Stop()
+	group.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+func (a *App) parts() []func(context.Context) error {
+	var parts []func(context.Context) error
+	for _, r := range a.regions {
+		if r.bridge != nil {
+			parts = append(parts, r.bridge.Run)
+		}
+		if r.materializer != nil {
+			parts = append(parts, r.materializer.Run)
+		}
+		if r.observer != nil {
+			parts = append(parts, r.observer.Run)
+		}
+	}
+	return parts
+}
+
+// Close ends writing first, waits until the fate of every record is known or
+// ctx ends, and then closes logs and views. Call it after Run has returned, or
+// instead of Run.
+func (a *App) Close(ctx context.Context) error {
+	a.sim.Stop()
+	var failures []error
+	for _, r := range a.regions {
+		if r.bridge != nil {
+			failures = append(failures, r.bridge.Close(ctx))
+		}
+	}
+	a.hub.Close()
+	a.closeRegions()
+	return errors.Join(failures...)
+}
+
+func (a *App) closeRegions() {
+	for _, r := range a.regions {
+		r.close()
+	}
+}
+
+// SetAPI tells where the HTTP API listens, so that reports can repeat it.
+func (a *App) SetAPI(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.api = address
+}
+
+func (a *App) apiAddress() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.api
+}
+
+// Regions returns the names of the served regions in index order.
+func (a *App) Regions() []string {
+	names := make([]string, len(a.regions))
+	for i, r := range a.regions {
+		names[i] = r.Name
+	}
+	return names
+}
+
+func (a *App) region(name string) (*region, error) {
+	for _, r := range a.regions {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return nil, unknownRegion(name, a.Regions())
+}
+
+func unknownRegion(name string, known []string) error {
+	return fail.New(fail.Usage, "region %q is not one of this cluster's", name).
+		WithHint("the regions are %s", joinNames(known))
+}
+
+func openRegistry(r config.Registry) (avro.Registry, error) {
+	if r.URL == "" {
+		return avro.NewShippedRegistry(), nil
+	}
+	cfg := avro.RegistryConfig{URL: r.URL, User: r.User, Password: r.Password.Reveal()}
+	if r.TLS != nil {
+		tls, err := r.TLS.Config()
+		if err != nil {
+			return nil, err
+		}
+		cfg.TLS = tls
+	}
+	return avro.NewRegistryClient(cfg)
+}

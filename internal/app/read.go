@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/crdt"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/sim"
+	"github.com/geokv/geokv/internal/view"
+)
+
+// Limits of one answer when the caller names none.
+const (
+	defaultElements = 1000
+	defaultKeys     = 1000
+)
+
+// Key reads one key of one region, with its sidecar facts. A key that holds
+// nothing is an empty view, not an error.
+func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
+	r, err := a.reader(q.Region)
+	if err != nil {
+		return api.KeyPage{}, err
+	}
+	if len(q.Key) == 0 || len(q.Key) > event.MaxKeyBytes {
+		return api.KeyPage{}, fail.New(fail.Usage, "read a key of %d bytes, want 1 to %d", len(q.Key), event.MaxKeyBytes)
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultElements
+	}
+	page, err := a.readKey(ctx, r, q)
+	if err != nil {
+		return api.KeyPage{}, r.unreadable(err)
+	}
+	return page, nil
+}
+
+func (a *App) readKey(ctx context.Context, r *region, q api.KeyQuery) (api.KeyPage, error) {
+	now := a.cfg.Wall().UnixMilli()
+	page, err := r.db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now, Limit: q.Limit, Cursor: q.Cursor})
+	if err != nil {
+		return api.KeyPage{}, err
+	}
+	facts, err := r.db.Facts(ctx, q.Key)
+	if err != nil {
+		return api.KeyPage{}, err
+	}
+	answer := api.KeyPage{Region: r.Name, AtMS: now, View: page.View, Total: page.Total, Next: page.Next, Facts: &facts}
+	return answer, checkType(q, page.View)
+}
+
+// checkType answers a question for one type: the visible value or a parked one.
+func checkType(q api.KeyQuery, v crdt.View) error {
+	if q.Type == crdt.None || v.Type == q.Type || v.Type == crdt.None {
+		return nil
+	}
+	if slices.ContainsFunc(v.Parked, func(p crdt.Value) bool { return p.Type == q.Type }) {
+		return nil
+	}
+	return fail.New(fail.WrongType, "read %q as %s: it holds a %s", q.Key, q.Type, v.Type)
+}
+
+// Keys lists names of keys in one region, a page at a time.
+func (a *App) Keys(ctx context.Context, q api.KeysQuery) (api.KeyList, error) {
+	r, err := a.reader(q.Region)
+	if err != nil {
+		return api.KeyList{}, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultKeys
+	}
+	cursor, err := parseCursor(q.Cursor)
+	if err != nil {
+		return api.KeyList{}, err
+	}
+	keys, next, err := r.db.Scan(ctx, cursor, q.Match, q.Limit)
+	if err != nil {
+		return api.KeyList{}, r.unreadable(err)
+	}
+	list := api.KeyList{Region: r.Name, Keys: make([]event.Bytes, len(keys))}
+	if next != 0 {
+		list.Cursor = strconv.FormatUint(next, 10)
+	}
+	for i, k := range keys {
+		list.Keys[i] = k
+	}
+	return list, nil
+}
+
+func parseCursor(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	cursor, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fail.New(fail.Usage, "cursor %q is not one that a page of keys ended with", text)
+	}
+	return cursor, nil
+}
+
+// State reads the demo keys of a region.
+func (a *App) State(ctx context.Context, name string) (api.RegionState, error) {
+	r, err := a.reader(name)
+	if err != nil {
+		return api.RegionState{}, err
+	}
+	state := api.RegionState{Region: name, AtMS: a.cfg.Wall().UnixMilli()}
+	for _, key := range demoKeys() {
+		page, err := a.readKey(ctx, r, api.KeyQuery{Key: []byte(key), Limit: 50})
+		if err != nil {
+			return api.RegionState{}, r.unreadable(err)
+		}
+		state.Keys = append(state.Keys, page)
+	}
+	return state, nil
+}
+
+// demoKeys are the keys of the simulated shop.
+func demoKeys() []string {
+	keys := []string{sim.SalesKey, sim.CartKey, sim.LeaderboardKey, sim.OrdersKey, sim.VIPKey, sim.LastSeenKey}
+	for _, product := range sim.Catalog() {
+		keys = append(keys, sim.InventoryKey(product.SKU))
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// reader returns a region whose view may be read: one that is being rebuilt
+// would show half-built values.
+func (a *App) reader(name string) (*region, error) {
+	r, err := a.region(name)
+	if err != nil {
+		return nil, err
+	}
+	if percent, ready := a.rebuilt(r); !ready {
+		return nil, fail.New(fail.Rebuilding, "read region %s: its view is being rebuilt from the log, %.0f %% done", name, percent).
+			WithHint("try again in a moment, or watch geokv status --watch")
+	}
+	return r, nil
+}
+
+func (a *App) rebuilt(r *region) (percent float64, ready bool) {
+	if !a.cfg.FreshViews || r.materializer == nil {
+		return 100, true
+	}
+	return r.materializer.Progress()
+}
+
+// unreadable makes a reading error one that says which region's Redis failed.
+func (r *region) unreadable(err error) error {
+	if fail.CodeOf(err) != fail.Internal {
+		return err
+	}
+	return fail.Wrap(fail.Unavailable, err, "read region %s", r.Name).
+		WithHint("check that its Redis at %s runs", r.endpoint.RedisAddr)
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/hlc"
+)
+
+// Produce writes one operation through the bridge of its region, the first one
+// when it names none. The three outcomes are those of bridge.Write.
+func (a *App) Produce(ctx context.Context, op event.Operation) (event.Receipt, error) {
+	r, err := a.writer(op)
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	return r.bridge.Write(ctx, op)
+}
+
+// Write is Produce; the simulator knows it by this name.
+func (a *App) Write(ctx context.Context, op event.Operation) (event.Receipt, error) {
+	return a.Produce(ctx, op)
+}
+
+// Plan tells what Produce would append, without appending.
+func (a *App) Plan(ctx context.Context, op event.Operation) (api.Plan, error) {
+	r, err := a.writer(op)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	e, partition, err := r.bridge.Plan(ctx, op)
+	return api.Plan{Event: e, Topic: r.Topic(), Partition: partition}, err
+}
+
+func (a *App) writer(op event.Operation) (*region, error) {
+	name := op.Region
+	if name == "" {
+		name = a.regions[0].Name
+	}
+	r, err := a.region(name)
+	if err != nil {
+		return nil, err
+	}
+	if r.bridge == nil {
+		return nil, fail.New(fail.Unavailable, "write to region %s: this process runs no bridge", name).
+			WithHint("run geokv serve, or write with geokv produce --direct")
+	}
+	return r, nil
+}
+
+// Await returns when every named region, or every served one when none is
+// named, has applied the write of the receipt. When ctx ends first the error
+// has code TIMEOUT and the answer says which regions have it.
+func (a *App) Await(ctx context.Context, receipt event.Receipt, regions []string) (api.Awaited, error) {
+	waiting, err := a.named(regions)
+	if err != nil {
+		return api.Awaited{}, err
+	}
+	if err := a.witness(receipt); err != nil {
+		return api.Awaited{}, err
+	}
+	began := a.cfg.Wall()
+	answer := api.Awaited{Receipt: receipt.Token(), Regions: make([]api.AwaitedRegion, len(waiting))}
+	for i, r := range waiting {
+		answer.Regions[i] = api.AwaitedRegion{Region: r.Name}
+	}
+	for i, r := range waiting {
+		if err = r.await(ctx, receipt); err != nil {
+			break
+		}
+		answer.Regions[i].Applied, answer.Regions[i].Outcome = true, event.Unknown
+	}
+	answer.WaitedMS = a.cfg.Wall().Sub(began).Milliseconds()
+	return answer, err
+}
+
+func (a *App) named(names []string) ([]*region, error) {
+	if len(names) == 0 {
+		return a.regions, nil
+	}
+	found := make([]*region, len(names))
+	for i, name := range names {
+		r, err := a.region(name)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = r
+	}
+	return found, nil
+}
+
+// witness merges the stamp of a client's token into every clock here, so that
+// whatever the client writes next is later than what it has seen.
+func (a *App) witness(receipt event.Receipt) error {
+	origin, ok := a.cfg.Cluster.Topology.Lookup(receipt.Region)
+	if !ok {
+		return unknownRegion(receipt.Region, a.cfg.Cluster.Topology.Names())
+	}
+	stamp := hlc.Timestamp{Physical: receipt.HLC.PhysicalMS, Logical: receipt.HLC.Logical, Region: uint8(origin.Index)}
+	for _, r := range a.regions {
+		if r.bridge != nil {
+			r.bridge.Witness(stamp)
+		}
+	}
+	return nil
+}
+
+// await polls the region's position: a receipt may come from another process
+// whose observations never passed here.
+func (r *region) await(ctx context.Context, receipt event.Receipt) error {
+	wait := time.Millisecond
+	for {
+		position, err := r.db.Position(ctx, receipt.Topic, receipt.Partition, receipt.Lane())
+		if err == nil && position.Lanes[receipt.Lane()].Contains(receipt.Seq) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fail.Wrap(fail.Timeout, err, "wait for %s in region %s: not applied there yet", receipt.Token(), r.Name).
+				WithHint("see what the region lacks with geokv status")
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 20*time.Millisecond)
+	}
+}

@@ -17,14 +17,13 @@ NOW, LOGICAL, XSETID = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3] == '1'
 DIRTY = KEYS[2]
 
 local function parse_barrier(K, i)
-  local b = {s = ARGV[i], op = ARGV[i + 1], v = ARGV[i + 2], exp_text = ARGV[i + 3]}
-  b.p, b.l = stamp(b.s, 1)
-  if b.exp_text ~= '' then b.exp = tonumber(b.exp_text) end
-  if b.p == K.gp and b.l == K.gl then
+  local s, exp = ARGV[i], ARGV[i + 3]
+  local p, l = stamp(s, 1)
+  local b = {s = s, op = ARGV[i + 1], v = ARGV[i + 2], exp_text = exp, p = p, l = l,
+    exp = exp ~= '' and tonumber(exp) or nil, wins = after(p, l, K.gp, K.gl), tie = nil}
+  if p == K.gp and l == K.gl then
     b.tie = b.op == 'SET' and K.m.op == 'SET'
     b.wins = b.tie or b.op == 'DEL' and K.m.op == 'SET'
-  else
-    b.wins = after(b.p, b.l, K.gp, K.gl)
   end
   return b, i + 4
 end
@@ -61,32 +60,34 @@ local function parse_units(i)
   return units, i
 end
 
+local NO_UNITS = {}
+
 -- plan reads what a group needs and decides about repair; nothing is written.
 local function plan(key, i)
   local K = load_key(key)
-  local g = {K = K, parts = ARGV[i + 1], units = {}}
-  local letters = g.parts
+  local letters = ARGV[i + 1]
+  local g = {K = K, letters = letters, units = NO_UNITS, b = nil, ib = nil, ic = nil, at = 1, i = 0}
   i = i + 2
   local at = 1
-  if sub(letters, at, at) == 'i' then
+  if byte(letters, at) == 105 then -- i
     g.ib, g.ic, i = parse_install(K, i)
     at = at + 1
   end
-  if sub(letters, at, at) == 'b' then
+  if byte(letters, at) == 98 then -- b
     g.b, i = parse_barrier(K, i)
     at = at + 1
   end
-  if sub(letters, at, at) == 'c' then
+  if byte(letters, at) == 99 then -- c
     g.units, i = parse_units(i)
     at = at + 1
   end
-  g.rest, g.i = sub(letters, at), i
+  g.at, g.i = at, i
   local b = g.b and g.b.wins and g.b or nil
   local p, l = K.gp, K.gl
   if b then p, l = b.p, b.l end
   if g.ib and g.ib.s ~= '' and g.ib.p == p and g.ib.l == l then
     g.installs = true
-  elseif (b or #g.units > 0) and needs_repair(K, b, g.units) then
+  elseif (b or g.units[1]) and needs_repair(K, b, g.units) then
     return g, pack(p < 0 and 0 or p, p < 0 and 0 or l)
   end
   return g
@@ -136,8 +137,8 @@ local function run(g, out)
     if g.units[1] then increments(K, g.units, out) end
   end
   local i = g.i
-  for n = 1, #g.rest do
-    local t = sub(g.rest, n, n)
+  for n = g.at, #g.letters do
+    local t = sub(g.letters, n, n)
     if t == 'x' then i = stream(K, i, out) else i = elements(K, t, i, out) end
   end
   settle(K)

@@ -102,7 +102,8 @@ local function ring_add(ring, fold, u)
 end
 
 local function each_region(K, f)
-  for region in string.gmatch(K.m.cr or '', '[^,]+') do f(region) end
+  if not K.m.cr then return end
+  for region in string.gmatch(K.m.cr, '[^,]+') do f(region) end
 end
 
 local function add_region(K, region)
@@ -127,6 +128,7 @@ local function needs_repair(K, b, units)
   if b then
     gp, gl, exp = b.p, b.l, b.exp
     if b.tie then return true end
+    if not K.m.cr and not units[1] then return false end
     K.rings = {}
     each_region(K, function(region)
       local r = call('HMGET', K.key .. SEQ .. region, 'ring', 'fold', 'seq')
@@ -178,8 +180,11 @@ local function put_exact(K, exact)
   put_string(K, v)
 end
 
+local NOTHING = {now = '0', now_n = 0, new = '0', new_n = 0, regions = {}}
+
 -- split_rings keeps what is newer than the barrier and sums it by life.
 local function split_rings(K, b)
+  if not K.m.cr then return NOTHING end
   local c = {now = '0', now_n = 0, new = '0', new_n = 0, regions = {}}
   each_region(K, function(region)
     local r = K.rings[region]
@@ -206,8 +211,10 @@ end
 -- install_counter makes the string part of the key what barrier b and the
 -- increments c newer than it amount to. G is already written.
 local function install_counter(K, b, c)
-  each_region(K, function(region) call('DEL', K.key .. SEQ .. region) end)
-  put(K, 'cr', nil)
+  if K.m.cr then
+    each_region(K, function(region) call('DEL', K.key .. SEQ .. region) end)
+    put(K, 'cr', nil)
+  end
   for i = 1, #c.regions do
     local r = c.regions[i]
     call('HSET', K.key .. SEQ .. r.name, 'ring', r.ring, 'seq', r.seq or '0')

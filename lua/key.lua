@@ -25,36 +25,41 @@ local NEWEST = {r = 'mc', s = 'ms', z = 'mz', h = 'mh', x = 'mx'}
 local SIDE = {s = ':smeta', z = ':zmeta', h = ':hmeta', x = ':xmeta'}
 
 local function load_key(key)
-  local m = {}
-  local a = call('HGETALL', key .. ':meta')
+  local name = key .. ':meta'
+  local a = call('HGETALL', name)
+  local m = {phys = nil, logc = nil, reg = nil, op = nil, t = nil, mc = nil, exp = nil, cr = nil}
   for i = 1, #a, 2 do m[a[i]] = a[i + 1] end
-  local K = {key = key, m = m, w = {}, gp = -1, gl = -1, fresh = a[1] == nil, t = m.t}
-  if m.phys then
-    K.gp, K.gl = tonumber(m.phys), tonumber(m.logc) * 256 + tonumber(m.reg)
-  end
-  if m.exp then K.exp = tonumber(m.exp) end
-  return K
+  local gp, gl = -1, -1
+  if m.phys then gp, gl = tonumber(m.phys), tonumber(m.logc) * 256 + tonumber(m.reg) end
+  return {key = key, meta = name, m = m, gp = gp, gl = gl, exp = m.exp and tonumber(m.exp), fresh = a[1] == nil, t = m.t}
 end
 
+-- What put has changed of the key at hand; keys are changed one after another.
+local SETS, NSETS, GONE, NGONE = {}, 0, {}, 0
+
 local function put(K, f, v)
-  if K.m[f] == v then return end
-  K.m[f] = v
-  K.w[f] = v or false
+  local m = K.m
+  if m[f] == v then return end
+  m[f] = v
+  if v then
+    SETS[NSETS + 1], SETS[NSETS + 2] = f, v
+    NSETS = NSETS + 2
+    return
+  end
+  for i = NSETS - 1, 1, -2 do
+    if SETS[i] == f then
+      SETS[i], SETS[i + 1] = SETS[NSETS - 1], SETS[NSETS]
+      NSETS = NSETS - 2
+    end
+  end
+  NGONE = NGONE + 1
+  GONE[NGONE] = f
 end
 
 local function save_key(K)
-  local set, gone = {}, {}
-  for f, v in pairs(K.w) do
-    if v then
-      set[#set + 1] = f
-      set[#set + 1] = v
-    else
-      gone[#gone + 1] = f
-    end
-  end
-  if set[1] then call('HSET', K.key .. ':meta', unpack(set)) end
-  if gone[1] then call('HDEL', K.key .. ':meta', unpack(gone)) end
-  K.w = {}
+  if NGONE > 0 then call('HDEL', K.meta, unpack(GONE, 1, NGONE)) end
+  if NSETS > 0 then call('HSET', K.meta, unpack(SETS, 1, NSETS)) end
+  NSETS, NGONE = 0, 0
 end
 
 local function place(K, t)
@@ -114,15 +119,12 @@ local function holds(K, t)
 end
 
 local function settle(K)
-  local best, bp, bl, only
-  local types = 0
-  for i = 1, 5 do
-    if K.m[NEWEST[TYPES[i]]] then
-      types = types + 1
-      only = TYPES[i]
-    end
+  local m, t = K.m, K.t
+  if not ((m.mc and t ~= 'r') or (m.ms and t ~= 's') or (m.mz and t ~= 'z')
+      or (m.mh and t ~= 'h') or (m.mx and t ~= 'x')) then
+    return -- no type but the one that is shown already
   end
-  if types == 0 or (types == 1 and only == K.t) then return end
+  local best, bp, bl
   for i = 1, 5 do
     local t = TYPES[i]
     local s = K.m[NEWEST[t]]

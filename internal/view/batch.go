@@ -59,10 +59,10 @@ func (b *Batch) Add(e event.Event) { b.add(e) }
 func (b *Batch) Events() int { return len(b.events) }
 
 // Len returns the number of ops after folding.
-func (b *Batch) Len() int { return b.ops() }
+func (b *Batch) Len() int { return b.nops }
 
 // Bytes returns the size in bytes after folding, approximately.
-func (b *Batch) Bytes() int { return b.size() }
+func (b *Batch) Bytes() int { return b.nbytes }
 
 // Full reports that a limit is reached: apply before adding more.
 func (b *Batch) Full() bool {

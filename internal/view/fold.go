@@ -24,6 +24,8 @@ type content struct {
 	groups   []*group
 	byKey    map[string]*group
 	rawBytes int
+	nops     int // ops after folding, kept up to date by add
+	nbytes   int
 }
 
 // group is one key's share of a batch. Numbers are indices into content.events.
@@ -71,10 +73,13 @@ func (b *Batch) add(e event.Event) {
 		g = &group{key: e.Key, barrier: -1}
 		b.byKey[string(e.Key)] = g
 		b.groups = append(b.groups, g)
-		g.bytes += len(e.Key) + 16
+		b.nbytes += len(e.Key) + 16
 	}
 	b.rawBytes += argsSize(e.Args) + len(e.Key) + 64
+	ops, size := g.ops(), g.bytes
 	b.place(g, i)
+	b.nops += g.ops() - ops
+	b.nbytes += g.bytes - size
 }
 
 // opBytes is what one op takes beside its payload: stamps and lengths.
@@ -301,16 +306,8 @@ func (b *Batch) entry(g *group, i int) {
 	}
 }
 
-// ops counts what is left after folding: events of which something is sent,
-// with the increments of a key as one per record sent.
-func (b *Batch) ops() int {
-	n := 0
-	for _, g := range b.groups {
-		n += g.ops()
-	}
-	return n
-}
-
+// ops counts what is left of the group after folding: events of which something
+// is sent, with many increments as the few records they become.
 func (g *group) ops() int {
 	n := len(g.owners)
 	if g.barrier >= 0 {
@@ -322,14 +319,6 @@ func (g *group) ops() int {
 		if s.floorBy >= 0 {
 			n++
 		}
-	}
-	return n
-}
-
-func (b *Batch) size() int {
-	n := 0
-	for _, g := range b.groups {
-		n += g.bytes
 	}
 	return n
 }

@@ -40,8 +40,11 @@ type claim struct {
 	lanes    map[lane.ID]lane.Set // complete new sets of the lanes touched
 }
 
-func newDraft(nowMS int64, limit int) *draft {
-	return &draft{batch: view.NewBatch(nowMS, false), claims: map[*source]claim{}, limit: limit, repaired: map[string]int{}}
+func newDraft(cfg Config) *draft {
+	return &draft{
+		batch: view.NewBatch(cfg.Wall().UnixMilli(), cfg.LogicalExpiry), limit: cfg.CatchUpBytes,
+		claims: map[*source]claim{}, repaired: map[string]int{},
+	}
 }
 
 // empty reports that nothing was consumed.

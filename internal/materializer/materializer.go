@@ -91,6 +91,10 @@ type Config struct {
 	// torn batch and must be rebuilt. It must not block.
 	OnCorrupt func(partition int32, err error)
 
+	// LogicalExpiry stores expiries without native TTLs, so that the view can be
+	// read as of any instant: for rebuilds that are compared, and for tests.
+	LogicalExpiry bool
+
 	// CatchUpBytes bounds how much log a worker folds into one batch; default
 	// 16 MiB.
 	CatchUpBytes int
@@ -176,9 +180,9 @@ func (m *Materializer) commitForLagTools(ctx context.Context, reader Reader) {
 	committed := map[wal.Partition]int64{}
 	for pause(ctx, 5*time.Second) {
 		moved := map[wal.Partition]int64{}
-		for p, offset := range m.stats.positions() {
-			if committed[p] != offset {
-				moved[p] = offset
+		for _, p := range m.State().Partitions {
+			if part := (wal.Partition{Topic: p.Topic, Index: p.Partition}); committed[part] != p.Position {
+				moved[part] = p.Position
 			}
 		}
 		if len(moved) == 0 {

@@ -53,7 +53,6 @@ func (w *worker) revoke(p wal.Partition) {
 	s.owned, s.seeking = false, false
 	s.reset(0)
 	w.changed = true
-	w.m.stats.released(p)
 	w.signal()
 }
 
@@ -104,6 +103,11 @@ func (w *worker) ownershipChanged() bool {
 func (w *worker) acknowledgeOwnership() []*source {
 	w.mu.Lock()
 	w.changed = false
+	for _, s := range w.sources {
+		if !s.owned {
+			w.m.stats.released(s.part)
+		}
+	}
 	w.mu.Unlock()
 	return w.owned()
 }

@@ -32,7 +32,7 @@ type stats struct {
 	mu       sync.Mutex
 	counters api.Counters
 	alarms   map[alarmID]*api.Alarm
-	offsets  map[wal.Partition]int64 // of owned partitions
+	offsets  map[wal.Partition]int64 // as last known
 	percent  float64
 	ready    bool
 }
@@ -78,24 +78,11 @@ func (s *stats) moved(p wal.Partition, offset int64) {
 	s.offsets[p] = offset
 }
 
-// released forgets a partition that is no longer ours, and what was wrong with it.
+// released forgets what was wrong with a partition that is no longer ours.
 func (s *stats) released(p wal.Partition) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.offsets, p)
 	for _, code := range []string{alarmBlocked, alarmDataLoss, alarmCorrupt} {
-		delete(s.alarms, alarmID{code, p.String()})
+		s.clear(code, p.String())
 	}
-}
-
-func (s *stats) positions() map[wal.Partition]int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make(map[wal.Partition]int64, len(s.offsets))
-	for p, offset := range s.offsets {
-		out[p] = offset
-	}
-	return out
 }
 
 func (s *stats) add(c api.Counters) {
@@ -142,7 +129,7 @@ func (s State) Blocked() bool {
 
 // State returns the present state.
 func (m *Materializer) State() State {
-	s := m.stats.snapshot()
+	s := m.stats.snapshot(m.owned())
 	s.Quarantined = m.ring.newest()
 	return s
 }
@@ -156,16 +143,27 @@ func (m *Materializer) Progress() (percent float64, ready bool) {
 	return m.stats.percent, m.stats.ready
 }
 
-func (s *stats) snapshot() State {
+// owned lists the partitions of this process, by topic and index.
+func (m *Materializer) owned() []wal.Partition {
+	var owned []wal.Partition
+	for _, w := range m.workers {
+		for _, s := range w.owned() {
+			owned = append(owned, s.part)
+		}
+	}
+	slices.SortFunc(owned, func(a, b wal.Partition) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Index, b.Index))
+	})
+	return owned
+}
+
+func (s *stats) snapshot(owned []wal.Partition) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := State{Counters: s.counters, Percent: s.percent, Ready: s.ready, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
-	for p, offset := range s.offsets {
-		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, offset, s.why(p)})
+	for _, p := range owned {
+		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, s.offsets[p], s.why(p)})
 	}
-	slices.SortFunc(out.Partitions, func(a, b PartitionState) int {
-		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
 	for _, a := range s.alarms {
 		out.Alarms = append(out.Alarms, *a)
 	}

@@ -64,7 +64,7 @@ func (w *worker) run(ctx context.Context) {
 // reload reads where the view stands and moves the reader there. Whatever was
 // prepared is forgotten: it will be read again.
 func (w *worker) reload(ctx context.Context) state {
-	w.draft = newDraft(w.m.cfg.Wall().UnixMilli(), w.m.cfg.CatchUpBytes)
+	w.draft = newDraft(w.m.cfg)
 	for _, s := range w.acknowledgeOwnership() {
 		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
 		if err != nil {
@@ -274,5 +274,5 @@ func (w *worker) commit(ctx context.Context, outcomes []event.Outcome) {
 	w.m.count(d, outcomes)
 	w.m.publish(ctx, w.sources, d, outcomes)
 	w.m.quarantine(d)
-	w.draft = newDraft(w.m.cfg.Wall().UnixMilli(), w.m.cfg.CatchUpBytes)
+	w.draft = newDraft(w.m.cfg)
 }

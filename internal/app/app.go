@@ -45,7 +45,8 @@ type Config struct {
 	// FreshViews says that views start empty with the process, so that reads
 	// wait for the rebuild (the embedded stack).
 	FreshViews bool
-	CacheDir   string // for schemas; "" keeps them in memory
+	OnReady    func(region string) // told once when a region's view is complete; may be nil
+	CacheDir   string              // for schemas; "" keeps them in memory
 	Version    string
 	Lab        Lab // nil when nothing can be broken on purpose
 	Wall       func() time.Time
@@ -157,11 +158,17 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) parts() []func(context.Context) error {
 	var parts []func(context.Context) error
 	for _, r := range a.regions {
+		if r.bridge != nil || r.materializer != nil {
+			parts = append(parts, func(ctx context.Context) error { return a.prepare(ctx, r) })
+		}
 		if r.bridge != nil {
 			parts = append(parts, r.bridge.Run)
 		}
 		if r.materializer != nil {
 			parts = append(parts, r.materializer.Run)
+		}
+		if r.materializer != nil && a.cfg.OnReady != nil {
+			parts = append(parts, func(ctx context.Context) error { a.announceReady(ctx, r); return nil })
 		}
 		if r.observer != nil {
 			parts = append(parts, r.observer.Run)

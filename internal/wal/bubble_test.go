@@ -183,6 +183,35 @@ func TestRebalanceWaitsForRelease(t *testing.T) {
 	})
 }
 
+// Seek in the window in which a member was told of a partition but the client
+// does not read it yet: held open here for 20 ms.
+func TestGroupSeekWhileBeingAssigned(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		l, pos := b.open(t), newPositions()
+		fill(t, l, usTopic, 0, 10)
+		us := Partition{usTopic, 0}
+		pos.next[us] = 10 // at the end: without the Seek nothing would ever come
+		var w *groupWorker
+		joined := make(chan struct{})
+		w = join(t, l, pos, func(c *GroupConfig) {
+			c.OnAssigned = func([]Partition) {
+				<-joined
+				go w.reader.Seek(map[Partition]int64{us: 4})
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+		close(joined)
+		fetch, err := w.reader.Poll(deadline(t), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := first(fetch.Records, us); at != 4 {
+			t.Errorf("first offset %d, want 4", at)
+		}
+		w.reader.Close()
+	})
+}
+
 // A member that dies without a word: another one takes its partitions over after
 // the session; the same one, restarted with its instance name, at once.
 func TestTakeoverOfADeadMember(t *testing.T) {

@@ -35,8 +35,8 @@ type GroupConfig struct {
 	// OnAssigned is called before the first record of the partitions, after
 	// Start. OnRevoked is called when they are gone, after Release or the next
 	// Poll, and before another member gets them, except when the session was lost
-	// (then lost is true and another member may already own them). Both may be nil
-	// and must return quickly.
+	// (then lost is true and another member may already own them). Both may be nil,
+	// must return quickly and may not call the reader.
 	OnAssigned func(assigned []Partition)
 	OnRevoked  func(revoked []Partition, lost bool)
 
@@ -56,14 +56,13 @@ func (l *Log) Join(_ context.Context, cfg GroupConfig) (*Reader, error) {
 	if cfg.SessionTimeout <= 0 {
 		cfg.SessionTimeout = defaultSession
 	}
-	r := &Reader{
-		log: l, next: map[Partition]int64{},
-		seeks:  map[Partition]seek{},
-		paused: map[Partition]bool{}, stopped: map[Partition]bool{},
-	}
+	r := l.newReader(map[Partition]int64{}, true)
 	m := &member{reader: r, cfg: cfg, ready: make(chan struct{})}
 	defer close(m.ready)
-	return r, r.start(m.options())
+	if err := r.start(m.options()); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // member is the group side of a reader: it answers the client's callbacks.
@@ -110,13 +109,13 @@ func (m *member) assign(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	if err != nil {
 		return nil, fmt.Errorf("start %d partitions: %w", len(assigned), err)
 	}
-	for p, offset := range starts {
-		// Without an epoch: the position is the caller's, and its log may be newer.
-		offsets[p.Topic][p.Index] = kgo.NewOffset().At(offset)
-	}
 	m.own(starts)
 	if m.cfg.OnAssigned != nil && len(assigned) > 0 {
 		m.cfg.OnAssigned(assigned)
+	}
+	for p, offset := range starts {
+		// Without an epoch: the position is the caller's, and its log may be newer.
+		offsets[p.Topic][p.Index] = kgo.NewOffset().At(offset)
 	}
 	return offsets, nil
 }
@@ -166,6 +165,7 @@ func (m *member) revoke(partitions map[string][]int32, lost bool) {
 		}
 		delete(r.next, p)
 		delete(r.seeks, p)
+		delete(r.running, p)
 		delete(r.stopped, p)
 		delete(r.paused, p)
 	}

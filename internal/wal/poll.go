@@ -30,7 +30,8 @@ func (r *Reader) Poll(ctx context.Context, max int) (Fetch, error) {
 		gen := r.generation()
 		fetches := r.client.PollRecords(ctx, max)
 		errs := r.inspect(ctx, fetches)
-		fetch := r.accept(fetches, gen)
+		fetch, lost := r.accept(fetches, gen)
+		errs = append(errs, lost...)
 		if len(fetch.Records) > 0 {
 			r.keepPending(errs)
 			return fetch, nil
@@ -74,8 +75,12 @@ func (r *Reader) generation() uint64 {
 // stopped partitions are dropped: the client may have gone on behind a loss. So
 // are those of partitions that were moved meanwhile, as they may be from before
 // the move; such a partition is moved once more, so that nothing is missed.
-func (r *Reader) accept(fetches kgo.Fetches, gen uint64) Fetch {
-	fetch := Fetch{Records: make([]event.Record, 0, fetches.NumRecords()), Ends: map[Partition]int64{}}
+//
+// It also catches a jump. The client keeps to the position it was given, with
+// one exception: while it has no metadata of the partition it lists offsets and
+// quietly moves the position into the log that exists.
+func (r *Reader) accept(fetches kgo.Fetches, gen uint64) (fetch Fetch, lost []error) {
+	fetch = Fetch{Records: make([]event.Record, 0, fetches.NumRecords()), Ends: map[Partition]int64{}}
 	again := map[Partition]int64{}
 
 	r.mu.Lock()
@@ -84,8 +89,15 @@ func (r *Reader) accept(fetches kgo.Fetches, gen uint64) Fetch {
 		if _, owned := r.next[p]; !owned || r.stopped[p] || len(part.Records) == 0 {
 			return
 		}
+		r.running[p] = true
 		if s := r.seeks[p]; s.gen > gen {
 			again[p] = s.offset
+			return
+		}
+		if jumped(part, r.next[p]) {
+			if err := r.stopLocked(p, OutOfRange, nil); err != nil {
+				lost = append(lost, err)
+			}
 			return
 		}
 		for _, kr := range part.Records {
@@ -106,7 +118,15 @@ func (r *Reader) accept(fetches kgo.Fetches, gen uint64) Fetch {
 		r.mu.Unlock()
 		r.move(again)
 	}
-	return fetch
+	return fetch, lost
+}
+
+// jumped says that part does not continue the log at next. Records may be
+// missing in between (compaction, transaction markers), but not because the log
+// begins later.
+func jumped(part kgo.FetchTopicPartition, next int64) bool {
+	first := part.Records[0].Offset
+	return first < next || first > next && part.LogStartOffset > next
 }
 
 // inspect goes through every error of a poll, stops what lost data and returns
@@ -158,6 +178,10 @@ func (r *Reader) judge(ctx context.Context, p Partition, err error) error {
 func (r *Reader) stop(p Partition, kind LossKind, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.stopLocked(p, kind, err)
+}
+
+func (r *Reader) stopLocked(p Partition, kind LossKind, err error) error {
 	next, owned := r.next[p]
 	if !owned || r.stopped[p] {
 		return nil

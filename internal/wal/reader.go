@@ -1,7 +1,9 @@
 package wal
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -25,6 +27,7 @@ type Fetch struct {
 type Reader struct {
 	log    *Log
 	client *kgo.Client
+	group  bool
 
 	seekMu sync.Mutex // held while positions move, so that two Seeks end in one order
 
@@ -32,6 +35,7 @@ type Reader struct {
 	closed  bool
 	next    map[Partition]int64 // position after what Poll returned; its keys are what the reader owns
 	seeks   map[Partition]seek  // last Seek of each partition
+	running map[Partition]bool  // has delivered records, so the client certainly reads it
 	gen     uint64              // counts Seeks
 	paused  map[Partition]bool  // by Pause
 	stopped map[Partition]bool  // by data loss
@@ -43,13 +47,12 @@ type seek struct {
 	gen    uint64
 }
 
-func (l *Log) newReader(next map[Partition]int64, opts ...kgo.Opt) (*Reader, error) {
-	r := &Reader{
-		log: l, next: next,
-		seeks:  map[Partition]seek{},
+func (l *Log) newReader(next map[Partition]int64, group bool) *Reader {
+	return &Reader{
+		log: l, group: group, next: next,
+		seeks: map[Partition]seek{}, running: map[Partition]bool{},
 		paused: map[Partition]bool{}, stopped: map[Partition]bool{},
 	}
-	return r, r.start(opts)
 }
 
 func (r *Reader) start(opts []kgo.Opt) error {
@@ -107,7 +110,15 @@ func (r *Reader) Seek(offsets map[Partition]int64) {
 	r.client.ResumeFetchPartitions(byTopic(restarted))
 }
 
+// move makes the client read from other offsets. The client moves only what it
+// reads already: a group's partitions just after they were assigned, and direct
+// ones before their first metadata, it would leave where they are.
 func (r *Reader) move(offsets map[Partition]int64) {
+	if r.group {
+		r.awaitAssignment(offsets)
+	} else {
+		r.replaceIdle(offsets)
+	}
 	if len(offsets) == 0 {
 		return
 	}
@@ -119,6 +130,48 @@ func (r *Reader) move(offsets map[Partition]int64) {
 		set[p.Topic][p.Index] = kgo.EpochOffset{Epoch: -1, Offset: offset}
 	}
 	r.client.SetOffsets(set)
+}
+
+// replaceIdle gives direct partitions that have delivered nothing yet a new
+// start, and takes them out of offsets.
+func (r *Reader) replaceIdle(offsets map[Partition]int64) {
+	var idle []Partition
+	starts := map[string]map[int32]kgo.Offset{}
+	r.mu.Lock()
+	for p, offset := range offsets {
+		if r.running[p] {
+			continue
+		}
+		idle = append(idle, p)
+		if starts[p.Topic] == nil {
+			starts[p.Topic] = map[int32]kgo.Offset{}
+		}
+		starts[p.Topic][p.Index] = kgo.NewOffset().At(offset)
+		delete(offsets, p)
+	}
+	r.mu.Unlock()
+	r.client.RemoveConsumePartitions(byTopic(idle))
+	r.client.AddConsumePartitions(starts)
+}
+
+// awaitAssignment waits until the client reads the partitions of a group that it
+// was just given. That takes microseconds: between the answer to Start and the
+// client's acting on it. What was taken away meanwhile is not waited for.
+func (r *Reader) awaitAssignment(offsets map[Partition]int64) {
+	for tries := 1; tries <= electionTries; tries++ {
+		reading := r.client.CommittedOffsets()
+		missing := false
+		r.mu.Lock()
+		for p := range offsets {
+			_, owned := r.next[p]
+			_, known := reading[p.Topic][p.Index]
+			missing = missing || owned && !known
+		}
+		r.mu.Unlock()
+		if !missing || pause(context.Background(), time.Duration(tries)*time.Millisecond) != nil {
+			return
+		}
+	}
 }
 
 // Pause stops delivery of partitions until Resume. What was fetched already and

@@ -243,6 +243,39 @@ func TestSeekIsExact(t *testing.T) {
 	close(proceed)
 }
 
+// What a poll took before a Seek, or behind a loss, must not get out, however
+// the goroutines are scheduled: here the poll's end is made by hand.
+func TestStaleRecordsOfAPollAreDropped(t *testing.T) {
+	l := openLog(t, startKafka(t))
+	fill(t, l, usTopic, 0, 10)
+	us := Partition{usTopic, 0}
+	r := tail(t, l, TailConfig{Partitions: []Partition{us}})
+	take(t, r, 10)
+	before := r.generation()
+	polled := func(offset int64) kgo.Fetches {
+		return kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: usTopic, Partitions: []kgo.FetchPartition{{
+			Records: []*kgo.Record{{Topic: usTopic, Offset: offset}},
+		}}}}}}
+	}
+
+	r.Seek(map[Partition]int64{us: 4})
+	if fetch, lost := r.accept(polled(7), before); len(fetch.Records) > 0 || len(lost) > 0 {
+		t.Errorf("after seek: got %v, %v", texts(fetch.Records), lost)
+	}
+	if got := take(t, r, 6); first(got, us) != 4 {
+		t.Errorf("first offset %d, want 4", first(got, us))
+	}
+	if err := r.stop(us, Truncated, nil); err == nil {
+		t.Fatal("stop reports no loss")
+	}
+	if fetch, lost := r.accept(polled(10), r.generation()); len(fetch.Records) > 0 || len(lost) > 0 {
+		t.Errorf("after a loss: got %v, %v", texts(fetch.Records), lost)
+	}
+	if err := r.stop(us, Truncated, nil); err != nil {
+		t.Errorf("one loss is reported twice: %v", err)
+	}
+}
+
 func first(records []event.Record, p Partition) int64 {
 	for _, r := range records {
 		if (Partition{r.Topic, r.Partition}) == p {
@@ -336,6 +369,51 @@ func lossStopsOnlyItsPartition(t *testing.T, l *Log, start int64, kind LossKind,
 	r.Seek(map[Partition]int64{us: restart})
 	if got := take(t, r, int(10-restart)); first(got, us) != restart {
 		t.Errorf("after seek to %d: %v", restart, texts(got))
+	}
+}
+
+// While the client has no metadata of a partition it lists offsets and moves a
+// position that is not in the log to where records are. That must not pass.
+func TestPositionIsNotMovedWhileMetadataIsMissing(t *testing.T) {
+	for name, start := range map[string]int64{"below the start": 2, "above the end": 12} {
+		t.Run(name, func(t *testing.T) {
+			kafka := startKafka(t)
+			l := openLog(t, kafka)
+			fill(t, l, usTopic, 0, 10)
+			if err := kafka.DeleteRecords(usTopic, 0, 6); err != nil {
+				t.Fatal(err)
+			}
+			us := Partition{usTopic, 0}
+			missing := kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Err: kerr.UnknownTopicOrPartition, Count: 2})
+			r := tail(t, l, TailConfig{Partitions: []Partition{us}, Start: map[Partition]int64{us: start}})
+			if err := missing.Wait(deadline(t), 2); err != nil {
+				t.Fatal(err)
+			}
+			listed := kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
+			if err := listed.Wait(deadline(t), 1); err != nil { // it reads, from wherever
+				t.Fatal(err)
+			}
+			fill(t, openLog(t, kafka), usTopic, 0, 1)
+			loss, got := untilLoss(t, r)
+			if loss.Kind != OutOfRange || loss.Position != start || len(got) > 0 {
+				t.Errorf("got %v and %d records, want out of range at %d", loss, len(got), start)
+			}
+		})
+	}
+}
+
+func TestSeekRightAfterTail(t *testing.T) {
+	l := openLog(t, startKafka(t))
+	fill(t, l, usTopic, 0, 10)
+	us := Partition{usTopic, 0}
+	for range 20 {
+		r := tail(t, l, TailConfig{Topics: []string{usTopic}, From: AtEnd()})
+		r.Seek(map[Partition]int64{us: 7})
+		r.Seek(map[Partition]int64{us: 4})
+		if got := take(t, r, 6); first(got, us) != 4 {
+			t.Fatalf("first offset %d, want 4", first(got, us))
+		}
+		r.Close()
 	}
 }
 

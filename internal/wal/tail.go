@@ -65,7 +65,11 @@ func (l *Log) Tail(ctx context.Context, cfg TailConfig) (*Reader, error) {
 		}
 		consume[p.Topic][p.Index] = kgo.NewOffset().At(offset)
 	}
-	return l.newReader(starts, kgo.ConsumePartitions(consume))
+	r := l.newReader(starts, false)
+	if err := r.start([]kgo.Opt{kgo.ConsumePartitions(consume)}); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // resolveStarts turns the configuration into one offset per partition.

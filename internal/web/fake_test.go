@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http/httptest"
 	"slices"
 	"sync"
@@ -256,3 +257,5 @@ func names(all []api.Observation) []int64 {
 	}
 	return slices.Clone(out)
 }
+
+func jsonUnmarshal(text string, v any) error { return json.Unmarshal([]byte(text), v) }

@@ -266,3 +266,9 @@ func (d *Dir) write(name string, text []byte) error {
 	}
 	return nil
 }
+
+// HasToken reports whether the directory already has its secret.
+func (d *Dir) HasToken() bool {
+	_, err := readToken(d.path)
+	return err == nil
+}

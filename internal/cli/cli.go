@@ -1,0 +1,124 @@
+// Package cli is the geokv command line: one file per verb. A verb parses its
+// flags into an options struct, finds the cluster, calls it and prints what came
+// back; what it prints and how it exits is decided in package out.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
+)
+
+// Env is what a command may know of its process, so that tests can replace it.
+type Env struct {
+	Args    []string // without the program's name
+	In      io.Reader
+	Out     io.Writer
+	Err     io.Writer
+	Environ []string // NAME=value
+	Dir     string   // working directory
+	Build   Build
+}
+
+// Build says what binary this is.
+type Build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Date     string `json:"date,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// Main runs one command and returns its exit status. ctx ends with the first
+// interrupt.
+func Main(ctx context.Context, env Env) int {
+	s := &session{env: env, printer: &out.Printer{Out: env.Out, Err: env.Err, ErrTTY: out.IsTerminal(env.Err)}}
+	root := newRoot(s)
+	root.SetArgs(markNumbers(env.Args))
+	root.SetIn(env.In)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = context.Canceled
+	}
+	return s.printer.Error(usageOf(err))
+}
+
+// usageOf gives cobra's own complaints, which are plain errors, the code of bad
+// usage; errors of ours pass.
+func usageOf(err error) error {
+	if err == nil || fail.CodeOf(err) != fail.Internal || errors.Is(err, context.Canceled) {
+		return err
+	}
+	for _, prefix := range []string{"unknown command", "unknown flag", "unknown shorthand", "accepts ", "requires ",
+		"invalid argument", "flag needs an argument", "required flag", "bad flag syntax", "if any flags in the group"} {
+		if strings.HasPrefix(err.Error(), prefix) {
+			return fail.Wrap(fail.Usage, nil, "%s", err.Error()).WithHint("geokv help shows every command with examples")
+		}
+	}
+	return err
+}
+
+func newRoot(s *session) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "geokv",
+		Short: "An active-active key/value store on Kafka, MirrorMaker 2 and Redis",
+		Long: `geokv is an active-active key/value store: one Kafka per region is the log and
+the only source of truth, one Redis per region is a materialized view,
+MirrorMaker 2 carries each region's log to the others.`,
+		Example: `  geokv up --sim 20                                   three regions on this machine, with traffic
+  geokv produce incr sales:total 1 --region eu --wait-all
+  geokv get sales:total --region all`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return s.prepare(cmd) },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	flags := root.PersistentFlags()
+	flags.StringVarP(&s.format, "output", "o", "table", "output format: table, json (and jsonl where results stream)")
+	flags.StringVar(&s.color, "color", "auto", "colour: auto, always or never")
+	flags.StringVar(&s.config, "config", "", "configuration file of an external cluster (default: geokv.yaml upward, then the user's)")
+	flags.StringVar(&s.data, "data", "", "data directory of the embedded cluster (default: GEOKV_DATA, then the user's data directory)")
+	flags.BoolVar(&s.memory, "memory", false, "the cluster that keeps nothing on disk")
+	flags.StringVar(&s.logLevel, "log-level", "warn", "messages on stderr: debug, info, warn or error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).WithHint("%s --help shows the flags", cmd.CommandPath())
+	})
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run a cluster:"},
+		&cobra.Group{ID: "data", Title: "Write and read:"},
+		&cobra.Group{ID: "watch", Title: "Watch:"},
+		&cobra.Group{ID: "other", Title: "Other:"},
+	)
+	root.SetHelpCommandGroupID("other")
+	root.AddCommand(
+		newUp(s), newServe(s), newMaterialize(s), newSim(s),
+		newProduce(s), newGet(s), newKeys(s),
+		newTail(s), newStatus(s),
+		newConfig(s), newCompletion(s), newVersion(s),
+	)
+	root.AddCommand(helpTopics()...)
+	return root
+}
+
+// group puts a command under a heading of the root's help.
+func group(id string, cmd *cobra.Command) *cobra.Command {
+	cmd.GroupID = id
+	return cmd
+}
+
+// DefaultEnv is the process's own environment.
+func DefaultEnv(build Build) Env {
+	dir, _ := os.Getwd() // "" only means that no configuration is looked for above
+	return Env{
+		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Environ: os.Environ(), Dir: dir, Build: build,
+	}
+}

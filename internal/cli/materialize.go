@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/app"
+	"github.com/geokv/geokv/internal/fail"
+)
+
+func newMaterialize(s *session) *cobra.Command {
+	var regions []string
+	cmd := &cobra.Command{
+		Use:   "materialize",
+		Short: "Keep the views of regions of an external cluster",
+		Long: `Read a region's logs and fold them into its view, until interrupted. Start more of
+it to share the partitions; any of them may be killed at any time.`,
+		Example: `  geokv materialize --region eu --config geokv.yaml
+  geokv materialize --region us,eu`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.materialize(cmd.Context(), regions) },
+	}
+	cmd.Flags().StringSliceVarP(&regions, "region", "r", nil, "regions whose views to keep (default: all)")
+	s.completeRegions(cmd, "region")
+	return group("run", cmd)
+}
+
+func (s *session) materialize(ctx context.Context, regions []string) error {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return err
+	}
+	cluster := cfg.Cluster
+	if !cfg.External() {
+		running, _, err := s.running()
+		if err != nil {
+			return fail.Wrap(fail.Usage, err, "materialize: no configuration names a cluster").
+				WithHint("write a geokv.yaml or name one with --config; geokv up keeps its own views")
+		}
+		if cluster, err = clusterOf(running); err != nil {
+			return err
+		}
+	}
+	a, err := app.Open(ctx, app.Config{
+		Cluster: cluster, Regions: regions, Roles: app.Roles{Materialize: true},
+		CacheDir: s.schemaCache(), Version: s.env.Build.Version, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.printer.Note("keeping the views of %s; Ctrl-C ends", strings.Join(a.Regions(), ", "))
+	return errors.Join(a.Run(ctx), s.closeApp(a))
+}
+
+// schemaCache is where schemas are kept, so that a registry outage stops nobody
+// who has seen them. "" keeps them in memory only.
+func (s *session) schemaCache() string {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(base, "geokv", "schemas")
+}

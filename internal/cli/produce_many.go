@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
+)
+
+const (
+	maxLine  = 2 << 20 // a line of JSON; the largest operation is half of it
+	inFlight = 256     // operations on their way at once
+)
+
+// lineResult is what became of one line of input.
+type lineResult struct {
+	Line    int              `json:"line"`
+	Receipt *event.Receipt   `json:"receipt,omitempty"`
+	Plan    *api.Plan        `json:"plan,omitempty"`
+	Failure *api.ErrorDetail `json:"error,omitempty"`
+}
+
+// produceMany appends the operations of standard input, many at a time but in
+// order per key, and prints a result per line in the order of the lines. A bad
+// line is named and the others are processed; then the command fails.
+func (s *session) produceMany(ctx context.Context, o produceOptions) error {
+	if err := s.formats(out.Table, out.JSON, out.JSONL); err != nil {
+		return err
+	}
+	if o.eventID != "" {
+		return fail.New(fail.Usage, "--event-id names one write; give each line its own event_id")
+	}
+	b, err := s.connect(ctx, need{write: true, direct: o.direct})
+	if err != nil {
+		return err
+	}
+	defer s.disconnect(b)
+	results, err := s.produceLines(ctx, b, o)
+	if err != nil {
+		return err
+	}
+	return s.summarize(results)
+}
+
+// tally counts results; what was printed is not kept.
+type tally struct {
+	lines, durable, planned, unknown, failed int
+	last                                     map[string]event.Receipt // newest durable receipt per region and partition
+}
+
+func (s *session) produceLines(ctx context.Context, b backend, o produceOptions) (tally, error) {
+	order := make(chan chan lineResult, inFlight)
+	counted := make(chan tally, 1)
+	go func() { counted <- s.printInOrder(order) }()
+	keys := newKeyQueues()
+	err := eachLine(s.env.In, func(number int, line []byte) error {
+		done := make(chan lineResult, 1)
+		select {
+		case order <- done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		op, err := parseLine(line)
+		if err != nil {
+			done <- failedLine(number, err)
+			return nil
+		}
+		op = o.complete(op)
+		keys.run(op.Region+"\x00"+string(op.Key), func() { done <- produceLine(ctx, b, o, number, op) })
+		return nil
+	})
+	close(order)
+	t := <-counted
+	if err == nil && (o.wait || o.waitAll) {
+		err = t.await(ctx, b, o)
+	}
+	return t, err
+}
+
+func parseLine(line []byte) (event.Operation, error) {
+	var op event.Operation
+	if err := event.UnmarshalStrict(line, &op); err != nil {
+		return op, malformed(err)
+	}
+	return op, nil
+}
+
+func produceLine(ctx context.Context, b backend, o produceOptions, number int, op event.Operation) lineResult {
+	if o.dryRun {
+		plan, err := b.Plan(ctx, op)
+		if err != nil {
+			return failedLine(number, err)
+		}
+		return lineResult{Line: number, Plan: &plan}
+	}
+	receipt, err := b.Produce(ctx, op)
+	if err != nil {
+		return failedLine(number, err)
+	}
+	return lineResult{Line: number, Receipt: &receipt}
+}
+
+func failedLine(number int, err error) lineResult {
+	detail := api.ErrorOf(err).Error
+	return lineResult{Line: number, Failure: &detail}
+}
+
+// eachLine calls fn for every line that is not blank, with its number from 1. A
+// line that is too long is handed on cut, so that it fails as JSON and is named.
+func eachLine(in io.Reader, fn func(number int, line []byte) error) error {
+	reader := bufio.NewReaderSize(in, 64<<10)
+	for number := 1; ; number++ {
+		line, err := readLine(reader)
+		if len(bytes.TrimSpace(line)) > 0 {
+			if err := fn(number, line); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fail.Wrap(fail.Internal, err, "read standard input")
+		}
+	}
+}
+
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := reader.ReadSlice('\n')
+		if room := maxLine - len(line); room > 0 {
+			line = append(line, part[:min(len(part), room)]...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+func (s *session) printInOrder(order <-chan chan lineResult) tally {
+	t := tally{last: map[string]event.Receipt{}}
+	for done := range order {
+		r := <-done
+		t.add(r)
+		s.printLine(r)
+	}
+	return t
+}
+
+func (t *tally) add(r lineResult) {
+	t.lines++
+	switch {
+	case r.Failure != nil:
+		t.failed++
+	case r.Plan != nil:
+		t.planned++
+	case r.Receipt.Outcome == event.Durable:
+		t.durable++
+		t.last[r.Receipt.Topic+"/"+strconv.Itoa(int(r.Receipt.Partition))] = *r.Receipt
+	default:
+		t.unknown++
+	}
+}
+
+// printLine prints results as lines of JSON; as a table only failures are worth
+// a line, on stderr, since the summary counts the rest.
+func (s *session) printLine(r lineResult) {
+	if s.printer.Format != out.Table {
+		_ = s.printer.Line(r) // a closed stdout shows at the summary
+		return
+	}
+	if r.Failure != nil {
+		s.printer.Note("line %d: %s: %s", r.Line, r.Failure.Code, out.Safe(r.Failure.Message))
+	}
+}
+
+// await waits for the newest write of each partition: what went before it in
+// the same partition is applied with it.
+func (t tally) await(ctx context.Context, b backend, o produceOptions) error {
+	for _, receipt := range t.last {
+		if _, err := o.await(ctx, b, receipt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) summarize(t tally) error {
+	s.printer.Note("%d lines: %d durable, %d unknown, %d failed", t.lines, t.durable+t.planned, t.unknown, t.failed)
+	if t.failed+t.unknown > 0 {
+		return fail.New(fail.Internal, "%d of %d lines did not become durable", t.failed+t.unknown, t.lines).
+			WithHint("the lines are named above; correct them and repeat those with their event_id")
+	}
+	return nil
+}
+
+// keyQueues runs work of one key in order and work of different keys at once,
+// at most inFlight at a time.
+type keyQueues struct {
+	mu      sync.Mutex
+	waiting map[string][]func()
+	slots   chan struct{}
+}
+
+func newKeyQueues() *keyQueues {
+	return &keyQueues{waiting: map[string][]func(){}, slots: make(chan struct{}, inFlight)}
+}
+
+// run takes work for a key; it waits only while too much is on its way.
+func (q *keyQueues) run(key string, work func()) {
+	q.slots <- struct{}{}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if queue, busy := q.waiting[key]; busy {
+		q.waiting[key] = append(queue, work)
+		return
+	}
+	q.waiting[key] = nil
+	go q.drain(key, work)
+}
+
+func (q *keyQueues) drain(key string, work func()) {
+	for work != nil {
+		work()
+		<-q.slots
+		work = q.next(key)
+	}
+}
+
+func (q *keyQueues) next(key string) func() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queue := q.waiting[key]
+	if len(queue) == 0 {
+		delete(q.waiting, key)
+		return nil
+	}
+	q.waiting[key] = queue[1:]
+	return queue[0]
+}

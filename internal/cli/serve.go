@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/app"
+	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/web"
+)
+
+type serveOptions struct {
+	http        string
+	regions     []string
+	materialize bool
+}
+
+func newServe(s *session) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run bridge, API and event stream against an external cluster",
+		Long: `Run the bridges of a configured cluster and serve the HTTP API. Views are kept by
+geokv materialize, or by this process with --materialize.
+
+Writes over HTTP need the token of http.token_file; without one they are refused.`,
+		Example: `  geokv serve --config geokv.yaml
+  geokv serve --config geokv.yaml --http 127.0.0.1:8080 --materialize`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.serve(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.http, "http", "", "address of the API (default: http.listen of the configuration)")
+	f.StringSliceVar(&o.regions, "regions", nil, "regions to serve (default: all)")
+	f.BoolVar(&o.materialize, "materialize", false, "keep the regions' views too")
+	s.completeRegions(cmd, "regions")
+	return group("run", cmd)
+}
+
+func (s *session) serve(ctx context.Context, o serveOptions) error {
+	var flags []config.Flag
+	if o.http != "" {
+		flags = append(flags, config.Flag{Name: "--http", Key: "http.listen", Value: o.http})
+	}
+	cfg, err := s.loadConfig(flags...)
+	if err != nil {
+		return err
+	}
+	if !cfg.External() {
+		return fail.New(fail.Usage, "serve: no configuration names a cluster").
+			WithHint("write a geokv.yaml or name one with --config; geokv up runs a cluster of its own")
+	}
+	a, err := app.Open(ctx, app.Config{
+		Cluster: cfg.Cluster, Regions: o.regions,
+		Roles:    app.Roles{Write: true, Materialize: o.materialize, Observe: true},
+		CacheDir: s.schemaCache(), Version: s.env.Build.Version, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.host(ctx, a, cfg.HTTP, nil, func(address string) error {
+		s.printer.Note("serving %s on http://%s", joinWords(a.Regions()), address)
+		return nil
+	})
+}
+
+// host runs an App and its API until ctx ends or a part can never go on: it
+// listens, announces, runs, and shuts down in the order of the data's way: no
+// new requests, then records on their way, then the parts.
+func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.Lab, announce func(address string) error) error {
+	listener, err := net.Listen("tcp", h.Listen)
+	if err != nil {
+		_ = s.closeApp(a)
+		return fail.Wrap(fail.Unavailable, err, "listen on %s", h.Listen).
+			WithHint("another process has the port: choose one with --http, or 127.0.0.1:0 for a free one")
+	}
+	address := listener.Addr().String()
+	a.SetAPI("http://" + address)
+	server, err := s.newServer(a, h, lab)
+	if err != nil {
+		return errors.Join(err, listener.Close(), s.closeApp(a))
+	}
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan error, 2)
+	go func() { ended <- a.Run(running) }()
+	go func() { ended <- server.Serve(listener) }()
+	announced := announce(address)
+	if announced == nil {
+		select {
+		case <-ctx.Done():
+		case announced = <-ended:
+			ended <- nil
+		}
+	}
+	closing, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	failed := server.Shutdown(closing)
+	stop(nil)
+	return errors.Join(announced, failed, s.closeApp(a), <-ended, <-ended)
+}
+
+// shutdownGrace is how long an end may take before it is forced.
+const shutdownGrace = 5 * time.Second
+
+func (s *session) closeApp(a *app.App) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	return a.Close(ctx)
+}
+
+func (s *session) newServer(a *app.App, h config.HTTP, lab web.Lab) (*web.Server, error) {
+	return web.New(web.Config{
+		Service: a, Sim: a.Simulator(), Lab: lab,
+		Token: h.Token.Reveal(), AllowHosts: h.AllowHosts, AllowOrigins: h.AllowOrigins,
+		Version: s.env.Build.Version, Logger: s.log.With(slog.String("part", "api")),
+	})
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/datadir"
+	"github.com/geokv/geokv/internal/out"
+)
+
+// session is what every command of one run shares: the global flags, the
+// printer and the way to the cluster.
+type session struct {
+	env     Env
+	printer *out.Printer
+	log     *slog.Logger
+
+	format, color, config, data, logLevel string
+	memory                                bool
+}
+
+// prepare turns the global flags into printer and logger, before any command.
+func (s *session) prepare(cmd *cobra.Command) error {
+	format, err := out.ParseFormat(s.format, out.Table, out.JSON, out.JSONL)
+	if err != nil {
+		return err
+	}
+	s.printer, err = out.New(s.env.Out, s.env.Err, format, out.ColorMode(s.color), s.getenv)
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return fail.New(fail.Usage, "--log-level %q: want debug, info, warn or error", s.logLevel)
+	}
+	s.log = slog.New(slog.NewTextHandler(s.env.Err, &slog.HandlerOptions{Level: level}))
+	return nil
+}
+
+// formats refuses an output format that the command does not offer.
+func (s *session) formats(offered ...out.Format) error {
+	_, err := out.ParseFormat(string(s.printer.Format), offered...)
+	return err
+}
+
+func (s *session) getenv(name string) string {
+	for _, pair := range s.env.Environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// loadConfig reads the configuration with the flags laid over it.
+func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
+	userDir, _ := os.UserConfigDir() // "" only means that no file is looked for there
+	return config.Load(config.Options{
+		Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Flags: flags,
+	})
+}
+
+// dataDir is where the embedded cluster lives.
+func (s *session) dataDir() (string, error) {
+	switch {
+	case s.memory && s.data != "":
+		return "", fail.New(fail.Usage, "--memory keeps nothing on disk, so --data says nothing; give one of them")
+	case s.memory:
+		return datadir.Runtime(s.getenv), nil
+	case s.data != "":
+		return s.data, nil
+	case s.getenv("GEOKV_DATA") != "":
+		return s.getenv("GEOKV_DATA"), nil
+	}
+	return datadir.Default(s.getenv)
+}
+
+// need is what a command wants of the cluster.
+type need struct {
+	write   bool // it appends
+	observe bool // it follows live observations
+	direct  bool // be a bridge of its own although one is running
+}
+
+// connect finds the cluster: an external one that a configuration names,
+// otherwise the one that `geokv up` runs in the data directory.
+func (s *session) connect(ctx context.Context, n need) (backend, error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.External() {
+		if remote := s.served(ctx, cfg, n); remote != nil {
+			return remote, nil
+		}
+		return s.openLocal(ctx, cfg.Cluster, n)
+	}
+	running, token, err := s.running()
+	if err != nil {
+		return nil, err
+	}
+	if n.direct {
+		cluster, err := clusterOf(running)
+		if err != nil {
+			return nil, err
+		}
+		return s.openLocal(ctx, cluster, n)
+	}
+	return newRemote(ctx, running.API, s.token(token))
+}
+
+// running finds the embedded cluster that runs on this machine. Without --data
+// and --memory one that keeps nothing on disk is found too.
+func (s *session) running() (datadir.Cluster, string, error) {
+	path, err := s.dataDir()
+	if err != nil {
+		return datadir.Cluster{}, "", err
+	}
+	running, token, err := datadir.Find(path)
+	if err != nil && !s.memory && s.data == "" && s.getenv("GEOKV_DATA") == "" {
+		if inMemory, token, err := datadir.Find(datadir.Runtime(s.getenv)); err == nil {
+			return inMemory, token, nil
+		}
+	}
+	return running, token, err
+}
+
+func (s *session) token(found string) string {
+	if t := s.getenv("GEOKV_TOKEN"); t != "" {
+		return t
+	}
+	return found
+}
+
+// served tries the server that the configuration says listens; nil when none
+// answers or the command wants to be a bridge of its own.
+func (s *session) served(ctx context.Context, cfg *config.Config, n need) backend {
+	if n.direct || cfg.HTTP.Listen == "" || strings.HasSuffix(cfg.HTTP.Listen, ":0") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	remote, err := newRemote(ctx, "http://"+cfg.HTTP.Listen, s.token(cfg.HTTP.Token.Reveal()))
+	if err != nil {
+		s.log.Debug("no geokv serve answers, going to the cluster itself", "listen", cfg.HTTP.Listen, "error", err)
+		return nil
+	}
+	return remote
+}
+
+// disconnect lets appended records settle; what failed was reported before.
+func (s *session) disconnect(b backend) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		s.log.Warn("close", "error", err)
+	}
+}
+
+// completeRegions offers the regions of the cluster after a flag.
+func (s *session) completeRegions(cmd *cobra.Command, flag string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return append(s.knownRegions(cmd.Context()), allRegions), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+func (s *session) knownRegions(ctx context.Context) []string {
+	b, err := s.forCompletion(ctx)
+	if err != nil {
+		return nil
+	}
+	defer s.disconnect(b)
+	return b.Regions()
+}
+
+// completeKeys offers keys that start with what was typed.
+func (s *session) completeKeys(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp
+	if len(args) > 0 {
+		return nil, directive
+	}
+	b, err := s.forCompletion(cmd.Context())
+	if err != nil {
+		return nil, directive
+	}
+	defer s.disconnect(b)
+	return keysStarting(cmd.Context(), b, typed), directive
+}
+
+// forCompletion connects with little patience: a shell is waiting.
+func (s *session) forCompletion(ctx context.Context) (backend, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.connect(ctx, need{})
+}
+
+func sortedCompletions(keys []event.Bytes, prefix string) []cobra.Completion {
+	var found []cobra.Completion
+	for _, k := range keys {
+		if text := string(k); strings.HasPrefix(text, prefix) && out.Safe(text) == text {
+			found = append(found, text)
+		}
+	}
+	slices.Sort(found)
+	return found
+}

@@ -1,0 +1,254 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
+)
+
+type statusOptions struct {
+	watch    bool
+	interval time.Duration
+	until    string
+	timeout  time.Duration
+}
+
+const untilConverged = "converged"
+
+func newStatus(s *session) *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "What each region has, lacks and complains about",
+		Long: `Show per region: end offsets, applied positions, lag per origin in events and
+time, what mirrors have yet to bring, keys, clock, alarms; and each mirror flow.
+
+--until converged returns when every region holds every event.`,
+		Example: `  geokv status
+  geokv status --watch
+  geokv status --until converged --timeout 60s
+  geokv status -o json | jq '.regions[] | {name, redis, lag_events}'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.status(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.watch, "watch", "w", false, "repeat until interrupted")
+	f.DurationVar(&o.interval, "interval", time.Second, "how often --watch and --until look")
+	f.StringVar(&o.until, "until", "", "return when the cluster is: converged")
+	f.DurationVar(&o.timeout, "timeout", 60*time.Second, "how long --until waits")
+	_ = cmd.RegisterFlagCompletionFunc("until", cobra.FixedCompletions([]string{untilConverged}, cobra.ShellCompDirectiveNoFileComp))
+	return group("watch", cmd)
+}
+
+func (o statusOptions) validate() error {
+	switch {
+	case o.until != "" && o.until != untilConverged:
+		return fail.New(fail.Usage, "--until %q: want %s", o.until, untilConverged)
+	case o.interval < 10*time.Millisecond:
+		return fail.New(fail.Usage, "--interval %v, want 10ms or more", o.interval)
+	}
+	return nil
+}
+
+func (s *session) status(ctx context.Context, o statusOptions) error {
+	if err := s.formats(out.Table, out.JSON, out.JSONL); err != nil {
+		return err
+	}
+	if err := o.validate(); err != nil {
+		return err
+	}
+	b, err := s.connect(ctx, need{})
+	if err != nil {
+		return err
+	}
+	defer s.disconnect(b)
+	switch {
+	case o.until != "":
+		return s.statusUntil(ctx, b, o)
+	case o.watch:
+		return s.statusWatch(ctx, b, o)
+	}
+	report, err := b.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return s.printReport(report)
+}
+
+func (s *session) statusWatch(ctx context.Context, b backend, o statusOptions) error {
+	for {
+		report, err := b.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if s.printer.TTY && s.printer.Format == out.Table {
+			s.printer.Printf("\x1b[H\x1b[2J")
+		}
+		if s.printer.Format == out.JSON { // a stream is lines
+			err = s.printer.Line(report)
+		} else {
+			err = s.printReport(report)
+		}
+		if err != nil {
+			return err
+		}
+		if !pause(ctx, o.interval) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *session) statusUntil(ctx context.Context, b backend, o statusOptions) error {
+	waiting, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	var last api.Report
+	for {
+		report, err := b.Status(waiting)
+		if err == nil {
+			last = report
+		}
+		if err == nil && report.Converged {
+			return s.printReport(report)
+		}
+		if err != nil && waiting.Err() == nil {
+			return err
+		}
+		if !pause(waiting, o.interval) {
+			break
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.printReport(last); err != nil {
+		return err
+	}
+	return fail.New(fail.Diverged, "regions have not converged within %v", o.timeout).
+		WithHint("the lag above says which region lacks what")
+}
+
+// pause waits and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (s *session) printReport(r api.Report) error {
+	if s.printer.Format != out.Table {
+		return s.printer.Result(r, nil)
+	}
+	if err := s.printer.Grid(regionsGrid(r)); err != nil {
+		return err
+	}
+	s.printer.Printf("\n")
+	if err := s.printer.Grid(flowsGrid(r)); err != nil {
+		return err
+	}
+	s.printAlarms(r)
+	s.printer.Printf("\n%s   registry %s   api %s\n", convergedText(s.printer, r), out.Safe(r.Registry), out.Safe(r.API))
+	return nil
+}
+
+func convergedText(p *out.Printer, r api.Report) string {
+	if r.Converged {
+		return p.Style(out.Good, "converged")
+	}
+	return p.Style(out.Warn, "not converged")
+}
+
+func regionsGrid(r api.Report) out.Grid {
+	g := out.Grid{Columns: out.Columns("REGION", "STATE", ">KEYS", ">LAG", ">LAG TIME", "APPLIED/END PER ORIGIN", ">GAP", "KAFKA", "REDIS", "DETAIL~")}
+	for _, region := range r.Regions {
+		g.Add(
+			out.Cell{Text: region.Name},
+			out.Cell{Text: stateText(region), Role: stateRole(region.State)},
+			out.Cell{Text: strconv.FormatInt(region.Keys, 10)},
+			out.Cell{Text: strconv.FormatInt(region.LagEvents, 10)},
+			out.Cell{Text: out.Millis(region.LagMS)},
+			out.Cell{Text: originsText(region)},
+			out.Cell{Text: strconv.FormatInt(mirrorGap(region), 10)},
+			out.Cell{Text: strings.Join(region.Kafka, ",")},
+			out.Cell{Text: region.Redis},
+			out.Cell{Text: region.Detail},
+		)
+	}
+	return g
+}
+
+func stateText(r api.RegionReport) string {
+	if r.State == api.StateRebuilding {
+		return fmt.Sprintf("%s %.0f%%", r.State, r.RebuildPercent)
+	}
+	return string(r.State)
+}
+
+func stateRole(s api.State) out.Role {
+	switch s {
+	case api.StateUp:
+		return out.Good
+	case api.StateCut, api.StateRebuilding:
+		return out.Warn
+	}
+	return out.Bad
+}
+
+func originsText(r api.RegionReport) string {
+	parts := make([]string, len(r.Origins))
+	for i, o := range r.Origins {
+		parts[i] = fmt.Sprintf("%s %d/%d", o.Origin, o.Applied, o.End)
+	}
+	return strings.Join(parts, "  ")
+}
+
+func mirrorGap(r api.RegionReport) int64 {
+	var gap int64
+	for _, o := range r.Origins {
+		gap += o.MirrorGap
+	}
+	return gap
+}
+
+func flowsGrid(r api.Report) out.Grid {
+	g := out.Grid{Columns: out.Columns("FLOW", "STATE", ">DELAY", ">GAP")}
+	for _, f := range r.Flows {
+		role := out.Good
+		if f.State != "up" && f.State != "external" {
+			role = out.Warn
+		}
+		g.Add(out.Cell{Text: f.From + "->" + f.To}, out.Cell{Text: f.State, Role: role},
+			out.Cell{Text: out.Millis(f.DelayMS)}, out.Cell{Text: strconv.FormatInt(f.GapEvents, 10)})
+	}
+	return g
+}
+
+func (s *session) printAlarms(r api.Report) {
+	for _, region := range r.Regions {
+		for _, a := range region.Alarms {
+			s.printer.Printf("\n%s %s in %s (%d times): %s", s.printer.Style(out.Bad, "alarm"), a.Code, region.Name, a.Count, out.Safe(a.Message))
+			if a.Hint != "" {
+				s.printer.Printf("\n  hint: %s", out.Safe(a.Hint))
+			}
+			s.printer.Printf("\n")
+		}
+		for _, o := range region.Origins {
+			for _, h := range o.Holes {
+				s.printer.Printf("\n%s in %s: events of %s, partition %d, lane %s, seq %s were never delivered\n",
+					s.printer.Style(out.Bad, "hole"), region.Name, o.Origin, h.Partition, h.Lane, h.Seqs)
+			}
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/filter"
+	"github.com/geokv/geokv/internal/out"
+)
+
+type tailOptions struct {
+	since  string
+	until  string
+	last   int
+	exit   bool
+	filter string
+	format string
+	settle time.Duration
+}
+
+func newTail(s *session) *cobra.Command {
+	var o tailOptions
+	cmd := &cobra.Command{
+		Use:   "tail [FILTER]",
+		Short: "Follow the event log, and where each event has been seen and applied",
+		Long: `Print one line per event, with the regions on whose Kafka it has been seen and in
+whose view it has been applied. An event is printed when every region has applied
+it, at the latest --settle after it was first seen.
+
+-o jsonl prints the events themselves, at once; --exit stops at the end of the log.
+
+FILTER: words in key, operation, origin, id or argument; key: op: origin: id:
+pick one of them, /.../ is a regular expression, slow:>100ms, ! the opposite.`,
+		Example: `  geokv tail
+  geokv tail 'key:inventory !op:=set'
+  geokv tail --since 5m --exit -o jsonl
+  geokv tail -n 20 -f '%t %r %op %k %lag\n'`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return s.tail(cmd.Context(), o, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.since, "since", "", "start here: a duration ago (5m), a time (RFC 3339 or Unix milliseconds), or beginning")
+	f.StringVar(&o.until, "until", "", "stop before this time, given as for --since; implies --exit")
+	f.IntVarP(&o.last, "last", "n", 0, "start with the last n events")
+	f.BoolVar(&o.exit, "exit", false, "stop at the end of the log")
+	f.StringVarP(&o.format, "format", "f", "", "print with a template, e.g. '%r %k %op %lag\\n' (geokv help formats)")
+	f.DurationVar(&o.settle, "settle", time.Second, "how long an event may wait for its last region before it is printed")
+	return group("watch", cmd)
+}
+
+// tailPlan is what the options mean.
+type tailPlan struct {
+	query    api.LogQuery
+	history  bool // read the logs first
+	live     bool // then follow
+	filter   filter.Filter
+	template *out.Template
+	settle   time.Duration
+}
+
+func (o tailOptions) plan(now time.Time, words []string) (p tailPlan, err error) {
+	p = tailPlan{live: !o.exit && o.until == "", settle: o.settle}
+	if p.filter, err = filter.Parse(joinWords(words)); err != nil {
+		return p, fail.Wrap(fail.Usage, err, "read the filter")
+	}
+	if o.format != "" {
+		t, err := out.ParseTemplate(o.format, out.TailTokens())
+		if err != nil {
+			return p, err
+		}
+		p.template = &t
+	}
+	if p.query.SinceMS, err = when(o.since, now); err != nil {
+		return p, fail.Wrap(fail.Usage, err, "read --since")
+	}
+	if p.query.UntilMS, err = when(o.until, now); err != nil {
+		return p, fail.Wrap(fail.Usage, err, "read --until")
+	}
+	if o.last < 0 {
+		return p, fail.New(fail.Usage, "-n %d, want 1 or more", o.last)
+	}
+	p.query.Limit = o.last
+	p.history = o.since != "" || o.last > 0 || !p.live
+	return p, nil
+}
+
+func (s *session) tail(ctx context.Context, o tailOptions, words []string) error {
+	if err := s.formats(out.Table, out.JSON, out.JSONL); err != nil {
+		return err
+	}
+	plan, err := o.plan(time.Now(), words)
+	if err != nil {
+		return err
+	}
+	b, err := s.connect(ctx, need{observe: plan.live})
+	if err != nil {
+		return err
+	}
+	defer s.disconnect(b)
+	rows := newTailRows(s.printer, plan, b.Regions())
+	if !plan.live {
+		return rows.fromLog(ctx, b)
+	}
+	return s.follow(ctx, b, rows)
+}
+
+// follow subscribes first and reads the logs then, so that no event falls
+// between; what both have is shown once.
+func (s *session) follow(ctx context.Context, b backend, rows *tailRows) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	live := make(chan api.Observation, 1024)
+	ready := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- b.Follow(ctx, func() { closeOnce(ready) }, func(o api.Observation) error {
+			select {
+			case live <- o:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		return err
+	}
+	if rows.plan.history {
+		if err := rows.fromLog(ctx, b); err != nil {
+			return err
+		}
+	}
+	return rows.live(ctx, live, ended)
+}
+
+// closeOnce closes a channel that a reconnect may close again.
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// fromLog prints the events that are in the logs now.
+func (t *tailRows) fromLog(ctx context.Context, b backend) error {
+	return b.Log(ctx, t.plan.query, t.history)
+}
+
+// live prints events as their regions report them, until ctx ends.
+func (t *tailRows) live(ctx context.Context, live <-chan api.Observation, ended <-chan error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case o := <-live:
+			err = t.observe(o, time.Now())
+		case now := <-tick.C:
+			err = t.overdue(now)
+		case err = <-ended:
+			return errors.Join(err, t.flush())
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), t.flush())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/filter"
+	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/watch"
+)
+
+const tailMemory = 20_000 // events whose regions are still being joined
+
+// tailRows joins observations into one line per event and prints each once.
+type tailRows struct {
+	printer  *out.Printer
+	plan     tailPlan
+	regions  []string
+	timeline *watch.Timeline
+	waiting  []waitingRow // in order of first sight
+	printed  map[watch.EventKey]bool
+	header   bool
+}
+
+type waitingRow struct {
+	first api.Observation
+	since time.Time
+}
+
+func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
+	return &tailRows{
+		printer: p, plan: plan, regions: regions,
+		timeline: watch.NewTimeline(tailMemory), printed: map[watch.EventKey]bool{},
+	}
+}
+
+// history prints an event that was read from the log, where nothing tells which
+// regions have it.
+func (t *tailRows) history(o api.Observation) error {
+	t.printed[watch.KeyOf(o)] = true
+	return t.print(watch.Row{Topic: o.Topic, Partition: o.Partition, Event: eventOf(o), Key: o.Event.Key, Reason: o.Reason}, o)
+}
+
+func eventOf(o api.Observation) *event.Event {
+	if !o.Decoded() {
+		return nil
+	}
+	return &o.Event
+}
+
+// observe joins a live observation. Lines of JSON carry the event alone, so
+// they need not wait for its regions.
+func (t *tailRows) observe(o api.Observation, now time.Time) error {
+	key := watch.KeyOf(o)
+	row, fresh := t.timeline.Add(o)
+	if t.printed[key] {
+		return nil
+	}
+	if row.Done(t.regions) || t.printer.Format != out.Table {
+		t.printed[key] = true
+		return t.print(row, o)
+	}
+	if fresh {
+		t.waiting = append(t.waiting, waitingRow{o, now})
+	}
+	return nil
+}
+
+// overdue prints what has waited long enough, and forgets what was printed.
+func (t *tailRows) overdue(now time.Time) error {
+	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed[watch.KeyOf(t.waiting[0].first)]) {
+		if err := t.printWaiting(); err != nil {
+			return err
+		}
+	}
+	if len(t.printed) > 4*tailMemory {
+		t.printed = map[watch.EventKey]bool{}
+	}
+	return nil
+}
+
+func (t *tailRows) printWaiting() error {
+	first := t.waiting[0].first
+	key := watch.KeyOf(first)
+	t.waiting = t.waiting[1:]
+	row, known := t.timeline.Get(key)
+	if !known || t.printed[key] {
+		return nil
+	}
+	t.printed[key] = true
+	return t.print(row, first)
+}
+
+func (t *tailRows) flush() error {
+	for len(t.waiting) > 0 {
+		if err := t.printWaiting(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tailRows) print(row watch.Row, o api.Observation) error {
+	if !t.plan.filter.Match(subjectOf(row)) {
+		return nil
+	}
+	switch {
+	case t.plan.template != nil:
+		_, err := fmt.Fprint(t.printer.Out, t.plan.template.Render(func(token string) string {
+			return t.safe(t.token(token, row, o))
+		}))
+		return err
+	case t.printer.Format != out.Table:
+		if row.Event == nil {
+			t.printer.Note("%s/%d offset %d: %s", row.Topic, row.Partition, o.Offset, out.Safe(row.Reason))
+			return nil
+		}
+		return t.printer.Line(row.Event)
+	}
+	return t.printLine(row)
+}
+
+// safe escapes for a terminal; a pipe gets the text as it is.
+func (t *tailRows) safe(text string) string {
+	if t.printer.TTY {
+		return out.Safe(text)
+	}
+	return text
+}
+
+func (t *tailRows) printLine(row watch.Row) error {
+	g := out.Grid{Continued: t.header, Columns: []out.Column{
+		{Name: "TIME", Min: 12}, {Name: "ORIGIN", Min: 6}, {Name: "OP", Min: 5}, {Name: "SEEN"}, {Name: "APPLIED"},
+		{Name: "LAG", Right: true, Min: 7}, {Name: "KEY", Cut: true, Min: 20}, {Name: "ARGUMENT", Cut: true},
+	}}
+	t.header = true
+	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, seen), t.regionsWhere(row, applied), lagOf(row), keyOf(row), argumentOf(row))...)
+	return t.printer.Grid(g)
+}
+
+func seen(s watch.Sight) bool    { return s.SeenAtMS != 0 }
+func applied(s watch.Sight) bool { return s.AppliedAtMS != 0 }
+
+// regionsWhere keeps a place for every region, so that lines stay aligned.
+func (t *tailRows) regionsWhere(row watch.Row, holds func(watch.Sight) bool) string {
+	names := make([]string, len(t.regions))
+	for i, region := range t.regions {
+		names[i] = strings.Repeat(".", len(region))
+		if holds(row.Regions[region]) {
+			names[i] = region
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func subjectOf(row watch.Row) filter.Subject {
+	s := filter.Subject{Key: keyOf(row), Op: opOf(row), Origin: originOf(row), Argument: argumentOf(row), Slowest: slowest(row)}
+	if row.Event != nil {
+		s.ID = row.Event.ID
+	}
+	return s
+}
+
+func timeOf(row watch.Row) string {
+	if row.Event == nil {
+		return "-"
+	}
+	return row.Event.HLC.Time().Local().Format("15:04:05.000")
+}
+
+func originOf(row watch.Row) string { return strings.TrimSuffix(row.Topic, ".events") }
+
+func opOf(row watch.Row) string {
+	if row.Event == nil {
+		return "?"
+	}
+	return string(row.Event.Op())
+}
+
+func keyOf(row watch.Row) string {
+	if row.Event == nil {
+		return string(row.Key)
+	}
+	return string(row.Event.Key)
+}
+
+// argumentOf shows the payload as it stands in JSON, or why there is none.
+func argumentOf(row watch.Row) string {
+	if row.Event == nil {
+		return row.Reason
+	}
+	return event.PayloadText(row.Event.Args)
+}
+
+func slowest(row watch.Row) time.Duration {
+	var worst int64
+	for _, s := range row.Regions {
+		worst = max(worst, s.AppliedDelayMS)
+	}
+	return time.Duration(worst) * time.Millisecond
+}
+
+func lagOf(row watch.Row) string {
+	if d := slowest(row); d > 0 {
+		return out.Duration(d)
+	}
+	return "-"
+}
+
+// token gives the text of a template's token.
+func (t *tailRows) token(name string, row watch.Row, o api.Observation) string {
+	switch name {
+	case "r":
+		return originOf(row)
+	case "k":
+		return keyOf(row)
+	case "op":
+		return opOf(row)
+	case "v":
+		return argumentOf(row)
+	case "topic":
+		return row.Topic
+	case "p":
+		return strconv.Itoa(int(row.Partition))
+	case "o":
+		return strconv.FormatInt(o.Offset, 10)
+	case "lag":
+		return strconv.FormatInt(slowest(row).Milliseconds(), 10)
+	case "seen":
+		return t.names(row, seen)
+	case "applied":
+		return t.names(row, applied)
+	case "outcome":
+		return string(row.Regions[originOf(row)].Outcome)
+	}
+	if row.Event == nil {
+		return ""
+	}
+	return eventToken(name, *row.Event)
+}
+
+func (t *tailRows) names(row watch.Row, holds func(watch.Sight) bool) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(t.regions), func(name string) bool { return !holds(row.Regions[name]) }), ",")
+}
+
+func eventToken(name string, e event.Event) string {
+	switch name {
+	case "id":
+		return e.ID
+	case "t":
+		return e.HLC.Time().UTC().Format("2006-01-02T15:04:05.000Z")
+	case "ms":
+		return strconv.FormatInt(e.HLC.Physical, 10)
+	case "hlc":
+		return fmt.Sprintf("%d.%d@%s", e.HLC.Physical, e.HLC.Logical, e.Origin)
+	case "lane":
+		return e.Lane.String()
+	case "seq":
+		return strconv.FormatInt(e.Seq, 10)
+	case "j":
+		text, err := event.Marshal(e)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
+	return ""
+}

@@ -1,0 +1,5 @@
+package cli
+
+import "strings"
+
+func joinWords(words []string) string { return strings.Join(words, " ") }

@@ -1,0 +1,71 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// helpTopics are pages of `geokv help` that belong to no single command.
+func helpTopics() []*cobra.Command {
+	return []*cobra.Command{
+		{Use: "exit-codes", Short: "Exit codes", Long: exitCodes},
+		{Use: "environment", Short: "Environment variables and where settings come from", Long: environmentHelp},
+		{Use: "operations", Short: "Operations that produce takes", Long: operationsHelp},
+		{Use: "formats", Short: "Output formats and JSON", Long: formatsHelp},
+	}
+}
+
+const exitCodes = `Exit codes are the same for every command:
+
+  0    done
+  1    an error that fits nothing below
+  2    the command line, a file or an operation is malformed, or a limit forbids it
+  3    not found: the key has no value, the thing does not exist
+  4    not allowed: wrong or missing token, or the key holds another type
+  5    unavailable or timed out; after a write with outcome "unknown" too
+  6    regions differ
+  130  interrupted`
+
+const environmentHelp = `Settings are taken from, first wins: flag, environment, file, default.
+geokv config show --origin says where each one came from.
+
+  GEOKV_CONFIG     configuration file of an external cluster
+  GEOKV_DATA       data directory of the embedded cluster
+  GEOKV_TOKEN      token for writes through a running server
+  NO_COLOR         no colour
+  CLICOLOR_FORCE   colour although the output is no terminal
+  TERM=dumb        no colour
+
+Every key of the file has a variable: http.listen is GEOKV_HTTP_LISTEN.
+
+A command finds its cluster in this order: --config or GEOKV_CONFIG; geokv.yaml in
+the working directory or above it, then in the user's configuration directory;
+otherwise the cluster that geokv up runs in the data directory.`
+
+const operationsHelp = `Operations are written as in redis-cli:
+
+  set KEY VALUE [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds]
+  del KEY
+  incr KEY [N]            also incrby, decr, decrby
+  sadd KEY MEMBER...      srem KEY MEMBER...
+  zadd KEY SCORE MEMBER [SCORE MEMBER]...      zrem KEY MEMBER...
+  hset KEY FIELD VALUE [FIELD VALUE]...        hdel KEY FIELD...
+  xadd KEY * FIELD VALUE [FIELD VALUE]...      xdel KEY ID...
+  xtrim KEY MINID ID
+
+What depends on the order of delivery is not offered (conditions such as NX, MAXLEN,
+INCRBYFLOAT): regions could not agree on it.
+
+As JSON lines (geokv produce -), one operation a line:
+
+  {"op":"SET","key":"k","value":"v","ttl_ms":5000}
+  {"op":"INCR","key":"n","delta":2,"region":"eu","event_id":"order-17"}
+  {"op":"ZADD","key":"z","members":[{"member":"ann","score":10}]}
+  {"op":"XADD","key":"s","fields":[["sku","laptop"],["price","999"]]}
+
+Bytes that are not UTF-8 are written {"base64":"AP8="}.`
+
+const formatsHelp = `-o table   for people; columns separated by one tab when the output is no terminal
+-o json    one JSON value
+-o jsonl   one JSON value a line, on commands that stream
+
+The shapes are a contract, documented field by field in docs/json.md. Results go
+to stdout, everything said about them to stderr; with -o json an error is
+{"error":{"code","message","hint"}} on stderr.`

@@ -3,8 +3,11 @@ package materializer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -40,23 +43,43 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 	var loss *wal.DataLossError
 	switch {
 	case err == nil:
-		for _, r := range fetch.Records {
-			m.workers[r.Partition].deliver(r)
-		}
-		m.stats.clear(alarmKafka, "")
+		m.dispatch(fetch.Records)
 		return nil
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return nil
 	case errors.Is(err, wal.ErrClosed):
 		return err
 	case errors.As(err, &loss):
-		m.workers[loss.Partition.Index].lose(loss)
+		if w, ok := m.worker(loss.Partition.Index); ok {
+			w.lose(loss)
+		}
 		return nil
 	default:
 		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions: geokv doctor")
 		pause(ctx, time.Second)
 		return nil
 	}
+}
+
+func (m *Materializer) dispatch(records []event.Record) {
+	m.stats.clear(alarmKafka, "")
+	for _, r := range records {
+		if w, ok := m.worker(r.Partition); ok {
+			w.deliver(r)
+			continue
+		}
+		m.stats.count(alarmPartition, r.Topic, fmt.Sprintf("records in partition %d, where no key belongs", r.Partition),
+			fmt.Sprintf("event topics have %d partitions: geokv doctor", geo.Partitions))
+	}
+}
+
+// worker finds the worker of a partition index; false for one that an event
+// topic does not have.
+func (m *Materializer) worker(index int32) (*worker, bool) {
+	if index < 0 || int(index) >= len(m.workers) {
+		return nil, false
+	}
+	return m.workers[index], true
 }
 
 // allowInterrupt lets workers end the poll that is about to start. It answers
@@ -121,7 +144,9 @@ func (m *Materializer) startAt(ctx context.Context, assigned []wal.Partition) (m
 		}
 	}
 	for p, offset := range offsets {
-		m.workers[p.Index].assign(p, offset, ends[p])
+		if w, ok := m.worker(p.Index); ok {
+			w.assign(p, offset, ends[p])
+		}
 	}
 	return offsets, nil
 }
@@ -144,7 +169,9 @@ func (m *Materializer) viewOffset(ctx context.Context, p wal.Partition) (int64, 
 
 func (m *Materializer) revoked(partitions []wal.Partition, _ bool) {
 	for _, p := range partitions {
-		m.workers[p.Index].revoke(p)
+		if w, ok := m.worker(p.Index); ok {
+			w.revoke(p)
+		}
 	}
 }
 

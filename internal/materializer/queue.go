@@ -66,7 +66,7 @@ func (w *worker) lose(loss *wal.DataLossError) {
 	}
 	s.loss = loss
 	w.m.stats.raise(alarmDataLoss, s.part.String(), loss.Error(),
-		"the log no longer continues where the view stands: restore the topic, or see geokv doctor")
+		"restore the topic or rebuild the view, then restart the materializer: geokv doctor, geokv replay")
 	w.m.log.Error("partition stopped", "partition", s.part.String(), "error", loss)
 }
 

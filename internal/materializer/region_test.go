@@ -27,7 +27,7 @@ import (
 
 // site is a region with a real client on an in-process broker and a Redis.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	log   *wal.Log
 	db    *view.DB
 	codec *jsonCodec
@@ -40,7 +40,7 @@ func onEngines(t *testing.T, test func(t *testing.T, s *site)) {
 	t.Run("redis", func(t *testing.T) { test(t, newSite(t, redistest.Start(t).URL)) })
 }
 
-func newSite(t *testing.T, redisURL string) *site {
+func newSite(t testing.TB, redisURL string) *site {
 	t.Helper()
 	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(geo.Partitions, geo.Default().Topics()...),
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
@@ -73,7 +73,7 @@ func (s *site) append(events ...event.Event) {
 	}
 }
 
-func deadline(t *testing.T) context.Context {
+func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	t.Cleanup(cancel)
 	return ctx
@@ -109,7 +109,7 @@ func (s *site) run(v View, change func(*Config)) (m *Materializer, stop func()) 
 func (s *site) wall() time.Time { return time.UnixMilli(s.now) }
 
 // eventually polls what only other processes or the network can make true.
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for ctx := deadline(t); !cond(); {
 		select {
@@ -127,6 +127,11 @@ func (s *site) awaitEnd(ms ...*Materializer) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.awaitPositions(ends, ms...)
+}
+
+func (s *site) awaitPositions(ends map[wal.Partition]int64, ms ...*Materializer) {
+	s.t.Helper()
 	defer func() {
 		for _, m := range ms {
 			if s.t.Failed() {

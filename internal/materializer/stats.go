@@ -20,6 +20,7 @@ const (
 	alarmDataLoss   = "DATA_LOSS"        // a log does not continue where the view stands
 	alarmCorrupt    = "VIEW_TORN"        // the view holds a batch in part
 	alarmClockAhead = "CLOCK_AHEAD"      // stamps from the future were applied
+	alarmPartition  = "PARTITIONS"       // a topic has more partitions than keys map to
 	alarmReject     = "REJECTED"         // records were rejected
 )
 

@@ -45,6 +45,8 @@ func open(cfg Config) (*DB, error) {
 	o.DisableIdentity = true
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.DialerRetries = 1 // callers retry, and know when to
+	redis.SetLogger(quiet{})
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 2*time.Second, 5*time.Second, 5*time.Second
 
 	apply, read, lease := *o, *o, *o
@@ -55,6 +57,13 @@ func open(cfg Config) (*DB, error) {
 	db.clients = clients{redis.NewClient(&apply), redis.NewClient(&read), redis.NewClient(&lease)}
 	return db, nil
 }
+
+// quiet discards the Redis library's own log, which would go to the standard
+// error under whatever is drawn there. Everything it says is returned as an
+// error too.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // redactURL keeps a password out of errors.
 func redactURL(url string) string {

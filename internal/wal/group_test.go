@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
@@ -263,74 +258,6 @@ func TestGroupStartIsRetried(t *testing.T) {
 	}
 	if n := len(w.assigned); n != 1 {
 		t.Errorf("told of %d assignments, want only the one that started", n)
-	}
-}
-
-func TestGroupThroughCoordinatorFaults(t *testing.T) {
-	t.Parallel()
-	kafka := startKafka(t)
-	l, pos := openLog(t, kafka), newPositions()
-	lost := make(chan bool, 100)
-	w := join(t, l, pos, func(c *GroupConfig) { c.OnRevoked = func(_ []Partition, l bool) { lost <- l } })
-	w.run(t, pos)
-	w.owns(t, 2*geo.Partitions)
-	total := int64(0)
-	for _, fault := range []*kerr.Error{
-		kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress,
-		kerr.RebalanceInProgress, kerr.UnknownMemberID, kerr.IllegalGeneration,
-	} {
-		hit := kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: fault, Count: 1})
-		if err := hit.Wait(deadline(t), 1); err != nil {
-			t.Fatalf("%v never fired: %v", fault, err)
-		}
-		for p := range int32(geo.Partitions) {
-			fill(t, l, usTopic, p, 3)
-		}
-		total += 3 * geo.Partitions
-		awaitSum(t, pos, total)
-	}
-	var sessions int
-	for len(lost) > 0 {
-		if <-lost {
-			sessions++
-		}
-	}
-	if sessions == 0 {
-		t.Error("no session was reported lost, although the broker forgot the member")
-	}
-}
-
-// Several members, records flowing, members coming and going: every record is
-// applied once, and what a member applies beyond its time is refused.
-func TestGroupRebalanceStorm(t *testing.T) {
-	t.Parallel()
-	kafka := startKafka(t)
-	l, pos := openLog(t, kafka), newPositions()
-	base := join(t, l, pos)
-	base.run(t, pos)
-	base.owns(t, 2*geo.Partitions)
-	for round := range 4 {
-		guest := join(t, openLog(t, kafka), pos)
-		guest.run(t, pos)
-		for p := range int32(geo.Partitions) {
-			fill(t, l, usTopic, p, 10)
-		}
-		guest.owns(t, geo.Partitions)
-		guest.reader.Close()
-		if err := await(t, guest.done); !errors.Is(err, ErrClosed) {
-			t.Fatalf("round %d: %v", round, err)
-		}
-	}
-	awaitSum(t, pos, 4*10*geo.Partitions)
-	want := map[Partition]int64{}
-	for p := range int32(geo.Partitions) {
-		want[Partition{usTopic, p}] = 40
-	}
-	pos.mu.Lock()
-	defer pos.mu.Unlock()
-	maps.DeleteFunc(pos.next, func(_ Partition, n int64) bool { return n == 0 })
-	if !maps.Equal(pos.next, want) {
-		t.Errorf("positions %v", pos.next)
 	}
 }
 

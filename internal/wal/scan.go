@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -122,15 +124,11 @@ func (s *scan) round(ctx context.Context, fn func(event.Record) error) (progress
 
 // requests builds one fetch per leader of the ranges that are left.
 func (s *scan) requests(ctx context.Context) (map[int32]*kmsg.FetchRequest, error) {
-	byTopicLeft := map[string][]Partition{}
-	var topics []string
+	left := map[string][]Partition{}
 	for p := range s.ranges {
-		if byTopicLeft[p.Topic] == nil {
-			topics = append(topics, p.Topic)
-		}
-		byTopicLeft[p.Topic] = append(byTopicLeft[p.Topic], p)
+		left[p.Topic] = append(left[p.Topic], p)
 	}
-	details, err := s.log.admin.ListTopics(ctx, topics...)
+	details, err := s.log.admin.ListTopics(ctx, slices.Collect(maps.Keys(left))...)
 	if err != nil {
 		if ctx.Err() == nil && !isRefusedLogin(err) && !errors.Is(err, kgo.ErrClientClosed) {
 			s.log.cfg.Logger.Warn("scan: no metadata; trying again", "error", err)
@@ -139,43 +137,46 @@ func (s *scan) requests(ctx context.Context) (map[int32]*kmsg.FetchRequest, erro
 		return nil, s.log.explain(err, "scan the log")
 	}
 	requests := map[int32]*kmsg.FetchRequest{}
-	for topic, left := range byTopicLeft {
+	for topic, partitions := range left {
 		d := details[topic]
 		if err := s.identify(topic, d); err != nil {
 			return nil, err
 		}
-		type key struct{ leader int32 }
-		rts := map[key]*kmsg.FetchRequestTopic{}
-		for _, p := range left {
-			leader := d.Partitions[p.Index]
-			if _, ok := d.Partitions[p.Index]; !ok || leader.Leader < 0 {
-				continue // unknown or without a leader for the moment
+		for leader, asked := range s.byLeader(d, partitions) {
+			if requests[leader] == nil {
+				requests[leader] = newFetch()
 			}
-			rt := rts[key{leader.Leader}]
-			if rt == nil {
-				rt = &kmsg.FetchRequestTopic{Topic: topic, TopicID: d.ID}
-				rts[key{leader.Leader}] = rt
-			}
-			rp := kmsg.NewFetchRequestTopicPartition()
-			rp.Partition = p.Index
-			rp.FetchOffset = s.ranges[p].next
-			rp.PartitionMaxBytes = fetchMaxPartitionBytes
-			rt.Partitions = append(rt.Partitions, rp)
-		}
-		for k, rt := range rts {
-			req := requests[k.leader]
-			if req == nil {
-				req = kmsg.NewPtrFetchRequest()
-				req.MaxWaitMillis = int32(fetchMaxWait / time.Millisecond)
-				req.MinBytes = 1
-				req.MaxBytes = fetchMaxBytes
-				req.SessionEpoch = -1
-				requests[k.leader] = req
-			}
-			req.Topics = append(req.Topics, *rt)
+			t := kmsg.FetchRequestTopic{Topic: topic, TopicID: d.ID, Partitions: asked}
+			requests[leader].Topics = append(requests[leader].Topics, t)
 		}
 	}
 	return requests, nil
+}
+
+// byLeader leaves out partitions that have no leader for the moment.
+func (s *scan) byLeader(d kadm.TopicDetail, partitions []Partition) map[int32][]kmsg.FetchRequestTopicPartition {
+	asked := map[int32][]kmsg.FetchRequestTopicPartition{}
+	for _, p := range partitions {
+		detail, known := d.Partitions[p.Index]
+		if !known || detail.Leader < 0 {
+			continue
+		}
+		rp := kmsg.NewFetchRequestTopicPartition()
+		rp.Partition = p.Index
+		rp.FetchOffset = s.ranges[p].next
+		rp.PartitionMaxBytes = fetchMaxPartitionBytes
+		asked[detail.Leader] = append(asked[detail.Leader], rp)
+	}
+	return asked
+}
+
+func newFetch() *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxWaitMillis = int32(fetchMaxWait / time.Millisecond)
+	req.MinBytes = 1
+	req.MaxBytes = fetchMaxBytes
+	req.SessionEpoch = -1 // no fetch session: every round asks for itself
+	return req
 }
 
 // identify refuses a topic that is missing or changed its identity meanwhile.
@@ -213,11 +214,12 @@ func (s *scan) take(resp *kmsg.FetchResponse, fn func(event.Record) error) (prog
 	return progress, nil
 }
 
-func (s *scan) takePartition(p Partition, rp *kmsg.FetchResponseTopicPartition, fn func(event.Record) error) (bool, error) {
+func (s *scan) takePartition(p Partition, rp *kmsg.FetchResponseTopicPartition, fn func(event.Record) error) (progress bool, err error) {
 	r := s.ranges[p]
 	if r == nil {
 		return false, nil
 	}
+	began := r.next
 	got, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset: r.next, Topic: p.Topic, Partition: p.Index,
 	}, rp, s.decomp, nil)
@@ -230,31 +232,42 @@ func (s *scan) takePartition(p Partition, rp *kmsg.FetchResponseTopicPartition, 
 		}
 		r.next = kr.Offset + 1
 	}
-	switch {
-	case errors.Is(got.Err, kerr.OffsetOutOfRange):
-		return false, &DataLossError{Partition: p, Kind: OutOfRange, Position: r.next, Err: got.Err}
-	case got.Err != nil && kerr.IsRetriable(got.Err):
-		return false, nil
-	case got.Err != nil && isRefusedLogin(got.Err):
-		return false, s.log.explain(got.Err, fmt.Sprintf("scan %s", p))
-	case got.Err != nil:
-		return false, &DataLossError{Partition: p, Kind: Unreadable, Position: r.next, Err: got.Err}
+	if got.Err != nil {
+		return r.next > began, s.judge(p, r, got.Err)
 	}
-	moved := next > r.next || len(got.Records) > 0
-	r.next = max(r.next, next)
+	r.next = max(r.next, next) // past batches without records
 	if r.next >= r.to {
 		delete(s.ranges, p)
 		return true, nil
 	}
-	if !moved && got.HighWatermark <= r.next {
-		if r.short++; r.short >= shortAnswers {
-			return false, &DataLossError{Partition: p, Kind: Truncated, Position: r.next,
-				Err: fmt.Errorf("the log ends at %d, the range at %d", got.HighWatermark, r.to)}
-		}
-	} else {
-		r.short = 0
+	return r.next > began, r.checkEnd(p, began, got.HighWatermark)
+}
+
+// judge returns nil for errors that pass.
+func (s *scan) judge(p Partition, r *scanRange, err error) error {
+	switch {
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return &DataLossError{Partition: p, Kind: OutOfRange, Position: r.next, Err: err}
+	case kerr.IsRetriable(err):
+		return nil
+	case isRefusedLogin(err):
+		return s.log.explain(err, fmt.Sprintf("scan %s", p))
+	default:
+		return &DataLossError{Partition: p, Kind: Unreadable, Position: r.next, Err: err}
 	}
-	return moved, nil
+}
+
+// checkEnd counts answers in a row by which the log ends before the range does.
+func (r *scanRange) checkEnd(p Partition, began, end int64) error {
+	if r.next > began || end > r.next {
+		r.short = 0
+		return nil
+	}
+	if r.short++; r.short < shortAnswers {
+		return nil
+	}
+	return &DataLossError{Partition: p, Kind: Truncated, Position: r.next,
+		Err: fmt.Errorf("the log ends at %d, the range at %d", end, r.to)}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

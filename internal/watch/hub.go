@@ -6,22 +6,34 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
 )
 
 // DefaultHistory is how many observations a hub keeps for readers that resume.
 const DefaultHistory = 16384
 
+// historyBytes bounds what the kept events may hold: a history of the largest
+// values would take gigabytes.
+const historyBytes = 64 << 20
+
+// maxBatch bounds what one reader holds beside the history.
+const maxBatch = 512
+
 // Hub fans observations out. It numbers them 1, 2, 3, ... within its epoch and
-// keeps a bounded history from which a reader resumes.
+// keeps a bounded history from which all readers read: a reader is no more than
+// a position in it, so a thousand of them cost little.
 //
-// Loss policy: Publish never waits. A subscriber that falls behind its buffer
-// loses its oldest undelivered observations, and Subscription.Lost counts them.
+// Loss policy: Publish never waits. A subscriber that falls behind its buffer,
+// or behind the history, loses its oldest undelivered observations, and
+// Subscription.Lost counts them.
 type Hub struct {
 	epoch string
 
 	mu      sync.Mutex
 	newest  uint64
 	history []api.Observation // ring: observation i is at (i-1) % limit
+	kept    uint64            // how many of the newest it holds
+	bytes   int               // about what they hold
 	limit   int
 	subs    map[*Subscription]struct{}
 	closed  bool
@@ -69,16 +81,32 @@ func (h *Hub) Publish(observations ...api.Observation) {
 		h.remember(observations[i])
 	}
 	for s := range h.subs {
-		s.push(observations)
+		s.rouse()
 	}
 }
 
 func (h *Hub) remember(o api.Observation) {
-	if len(h.history) < h.limit {
-		h.history = append(h.history, o)
-		return
+	at := int((o.ID - 1) % uint64(h.limit))
+	if at == len(h.history) {
+		h.history = append(h.history, api.Observation{})
 	}
-	h.history[(o.ID-1)%uint64(h.limit)] = o
+	if h.kept == uint64(h.limit) {
+		h.forget(o.ID - 1)
+	}
+	h.history[at] = o
+	h.kept++
+	h.bytes += weight(o)
+	for h.bytes > historyBytes && h.kept > 1 {
+		h.forget(o.ID)
+	}
+}
+
+// forget drops the oldest observation; the newest of those kept is last.
+func (h *Hub) forget(last uint64) {
+	oldest := &h.history[(last-h.kept)%uint64(h.limit)]
+	h.bytes -= weight(*oldest)
+	*oldest = api.Observation{}
+	h.kept--
 }
 
 // Recent returns up to n of the newest observations, oldest first.
@@ -89,42 +117,41 @@ func (h *Hub) Recent(n int) []api.Observation {
 	if h.newest > uint64(max(n, 0)) {
 		since = h.newest - uint64(max(n, 0))
 	}
-	kept, _ := h.since(since)
+	kept, _ := h.since(since, h.limit)
 	return kept
 }
 
-// since returns the kept observations after id and how many after id are gone.
-func (h *Hub) since(id uint64) (kept []api.Observation, gone uint64) {
+// since returns up to most kept observations after id, and how many after id
+// are gone.
+func (h *Hub) since(id uint64, most int) (batch []api.Observation, gone uint64) {
 	if id >= h.newest {
 		return nil, 0
 	}
-	if oldest := h.newest - uint64(len(h.history)); id < oldest {
-		gone, id = oldest-id, oldest
+	if floor := h.newest - h.kept; id < floor {
+		gone, id = floor-id, floor
 	}
-	kept = make([]api.Observation, 0, h.newest-id)
-	for ; id < h.newest; id++ {
-		kept = append(kept, h.history[id%uint64(h.limit)])
+	n := min(h.newest-id, uint64(most))
+	batch = make([]api.Observation, n)
+	for i := range batch {
+		batch[i] = h.history[(id+uint64(i))%uint64(h.limit)]
 	}
-	return kept, gone
+	return batch, gone
 }
 
 // Subscribe delivers every observation after id since: first those still in the
-// history, as one batch, then live ones. What the history no longer holds is
-// counted as lost. buffer bounds the undelivered live observations (at least 1).
-// The caller must Close the subscription.
+// history, then live ones. What the history no longer holds is counted as lost.
+// buffer is how many live observations the reader may be behind, at least 1 and
+// at most the history. The caller must Close the subscription.
 func (h *Hub) Subscribe(since uint64, buffer int) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	kept, gone := h.since(since)
 	c := make(chan []api.Observation)
 	s := &Subscription{
-		C: c, hub: h, limit: max(buffer, 1), replay: kept, lost: gone,
+		C: c, hub: h, buffer: uint64(max(buffer, 1)), next: min(since, h.newest), joined: h.newest,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if h.closed {
 		close(c)
-		close(s.done)
-		s.stopped = true
 		return s
 	}
 	h.subs[s] = struct{}{}
@@ -140,7 +167,7 @@ func (h *Hub) Close() {
 	h.subs = map[*Subscription]struct{}{}
 	h.mu.Unlock()
 	for s := range subs {
-		s.stop()
+		s.end()
 	}
 }
 
@@ -150,23 +177,23 @@ type Subscription struct {
 	// busy. It is closed by Close and when the hub closes.
 	C <-chan []api.Observation
 
-	hub   *Hub
-	limit int
-	wake  chan struct{}
-	done  chan struct{}
+	hub    *Hub
+	buffer uint64
+	joined uint64 // newest id at subscription: from there on buffer applies
+	wake   chan struct{}
+	done   chan struct{}
+	stop   sync.Once
 
-	mu      sync.Mutex
-	replay  []api.Observation
-	pending []api.Observation
-	lost    uint64
-	stopped bool
+	next uint64 // last id taken; guarded by hub.mu, as is lost
+	lost uint64
 }
 
 // Lost returns how many observations this reader has not been given and never
 // will be, in total.
 func (s *Subscription) Lost() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.skip()
 	return s.lost
 }
 
@@ -175,42 +202,37 @@ func (s *Subscription) Close() {
 	s.hub.mu.Lock()
 	delete(s.hub.subs, s)
 	s.hub.mu.Unlock()
-	s.stop()
+	s.end()
 }
 
-func (s *Subscription) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		s.stopped = true
-		close(s.done)
-	}
-}
+func (s *Subscription) end() { s.stop.Do(func() { close(s.done) }) }
 
-func (s *Subscription) push(observations []api.Observation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = append(s.pending, observations...)
-	if over := len(s.pending) - s.limit; over > 0 {
-		s.lost += uint64(over)
-		s.pending = append(s.pending[:0], s.pending[over:]...)
-	}
+func (s *Subscription) rouse() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns what waits for delivery, nil when nothing does.
-func (s *Subscription) take() []api.Observation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if batch := s.replay; len(batch) > 0 {
-		s.replay = nil
-		return batch
+// skip gives up what is too far behind. The hub is locked.
+func (s *Subscription) skip() {
+	floor := s.hub.newest - s.hub.kept
+	if s.next >= s.joined && s.hub.newest > s.buffer {
+		floor = max(floor, s.hub.newest-s.buffer)
 	}
-	batch := s.pending
-	s.pending = nil
+	if s.next < floor {
+		s.lost += floor - s.next
+		s.next = floor
+	}
+}
+
+// take returns what is next to deliver, nil when nothing is.
+func (s *Subscription) take() []api.Observation {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.skip()
+	batch, _ := s.hub.since(s.next, maxBatch)
+	s.next += uint64(len(batch))
 	return batch
 }
 
@@ -232,4 +254,47 @@ func (s *Subscription) pump(c chan<- []api.Observation) {
 			return
 		}
 	}
+}
+
+// weight is about what an observation holds in memory.
+func weight(o api.Observation) int {
+	const fixed = 512
+	n := fixed + len(o.Event.Key)
+	switch a := o.Event.Args.(type) {
+	case event.Set:
+		n += len(a.Value)
+	case event.SAdd:
+		n += sizes(a.Members)
+	case event.SRem:
+		n += sizes(a.Members)
+	case event.ZRem:
+		n += sizes(a.Members)
+	case event.HDel:
+		n += sizes(a.Fields)
+	case event.ZAdd:
+		for _, m := range a.Members {
+			n += len(m.Member) + 32
+		}
+	case event.HSet:
+		n += pairSizes(a.Fields)
+	case event.XAdd:
+		n += pairSizes(a.Fields)
+	case event.XDel:
+		n += 16 * len(a.IDs)
+	}
+	return n
+}
+
+func sizes(list [][]byte) (n int) {
+	for _, b := range list {
+		n += len(b) + 24
+	}
+	return n
+}
+
+func pairSizes(list []event.FieldValue) (n int) {
+	for _, f := range list {
+		n += len(f.Field) + len(f.Value) + 48
+	}
+	return n
 }

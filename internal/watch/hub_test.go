@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
 )
 
 func seen(offset int64) api.Observation {
@@ -107,8 +108,9 @@ func TestHubResumesFromHistory(t *testing.T) {
 				}
 				s := h.Subscribe(c.since, 1)
 				defer s.Close()
+				got := drain(s)
 				h.Publish(seen(20))
-				assertRun(t, drain(s), c.first, 21)
+				assertRun(t, append(got, drain(s)...), c.first, 21)
 				if s.Lost() != c.lost {
 					t.Errorf("lost %d, want %d", s.Lost(), c.lost)
 				}
@@ -129,6 +131,31 @@ func TestHubPositionOfAnotherEpochStartsLive(t *testing.T) {
 	if NewHub(time.Unix(1, 0), 0).Epoch() == NewHub(time.Unix(2, 0), 0).Epoch() {
 		t.Error("two starts share an epoch")
 	}
+}
+
+func TestHubHistoryIsBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(time.Unix(1, 0), 1000)
+		slow := h.Subscribe(0, 1000)
+		defer slow.Close()
+		value := make([]byte, 512<<10)
+		for i := range int64(500) {
+			o := seen(i)
+			o.Event.Args = event.Set{Value: value}
+			h.Publish(o)
+		}
+		if n := len(h.Recent(1000)); n < 100 || n*len(value) > historyBytes {
+			t.Errorf("kept %d values of %d bytes, want about %d bytes", n, len(value), historyBytes)
+		}
+		got := drain(slow)
+		if len(got)+int(slow.Lost()) != 500 || slow.Lost() == 0 {
+			t.Errorf("delivered %d and lost %d, want 500 together", len(got), slow.Lost())
+		}
+		for i := range int64(2000) { // small ones again: the count bounds
+			h.Publish(seen(i))
+		}
+		assertRun(t, h.Recent(5000), 1501, 2500)
+	})
 }
 
 func TestHubRecent(t *testing.T) {

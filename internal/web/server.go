@@ -47,7 +47,7 @@ type Config struct {
 	Logger  *slog.Logger     // nil: discard
 
 	MaxStreams   int // concurrent readers of the event stream; 0: 1,000
-	StreamBuffer int // observations kept for a slow reader; 0: 4,096
+	StreamBuffer int // observations a reader may be behind before it loses any; 0: 8,192
 }
 
 // Server is the API of one process.
@@ -69,7 +69,7 @@ type Server struct {
 // New makes a server. It listens on nothing yet; Handler may also be used alone.
 func New(c Config) (*Server, error) {
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
-	c.StreamBuffer = cmp.Or(c.StreamBuffer, 4096)
+	c.StreamBuffer = cmp.Or(c.StreamBuffer, 8192)
 	if c.Wall == nil {
 		c.Wall = time.Now
 	}

@@ -20,7 +20,8 @@ import (
 const (
 	batchEvery     = 50 * time.Millisecond
 	heartbeatEvery = 15 * time.Second
-	chunkBytes     = 64 << 10         // most that one write to a reader carries
+	maxPending     = 2048             // observations that are written before batchEvery has passed
+	chunkBytes     = 16 << 10         // most that one write to a reader carries
 	stuckAfter     = 60 * time.Second // a reader that takes no byte for so long is gone
 	resetEvents    = 200              // re-read from the logs for a reader of another epoch
 	resetBytes     = 4 << 20          // of them, the newest that fit
@@ -210,19 +211,18 @@ func (st *stream) follow(ctx context.Context, stopping <-chan struct{}) error {
 			if due == nil {
 				due = time.After(batchEvery)
 			}
-		case <-due:
-			due = nil
-			if err := st.flush(); err != nil {
-				return err
+			if len(st.pending) < maxPending {
+				continue
 			}
-			heartbeat.Reset(heartbeatEvery)
+		case <-due:
 		case <-heartbeat.C:
 			st.buf.WriteString(": heartbeat\n\n")
-			if err := st.send(); err != nil {
-				return err
-			}
-			heartbeat.Reset(heartbeatEvery)
 		}
+		due = nil
+		if err := st.flush(); err != nil {
+			return err
+		}
+		heartbeat.Reset(heartbeatEvery)
 	}
 }
 

@@ -48,7 +48,7 @@ const (
 // where the reader stands. Other partitions of the reader go on. Nothing more
 // is delivered from the partition until Seek.
 type DataLossError struct {
-	Partition Partition
+	Partition Partition // Index is -1 when the whole topic is meant
 	Kind      LossKind
 	Position  int64 // the offset the reader wanted next; -1 when not known
 	Err       error // what the broker or the client said; may be nil
@@ -56,7 +56,14 @@ type DataLossError struct {
 
 // Error names the partition, the position and the kind of loss.
 func (e *DataLossError) Error() string {
-	s := fmt.Sprintf("read %s at offset %d: log %s", e.Partition, e.Position, e.Kind)
+	place := e.Partition.String()
+	if e.Partition.Index < 0 {
+		place = e.Partition.Topic
+	}
+	if e.Position >= 0 {
+		place += fmt.Sprintf(" at offset %d", e.Position)
+	}
+	s := fmt.Sprintf("continue %s: log %s", place, e.Kind)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

@@ -216,4 +216,8 @@ func TestDataLossErrorNamesPlaceAndKind(t *testing.T) {
 	if !errors.Is(err, kerr.OffsetOutOfRange) {
 		t.Error("the cause is hidden")
 	}
+	topic := &DataLossError{Partition{usTopic, -1}, Recreated, -1, nil}
+	if got, want := topic.Error(), "continue us.events: log re-created"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

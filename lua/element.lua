@@ -13,7 +13,8 @@ local ADD = {s = 'SADD', z = 'ZADD', h = 'HSET'}
 local REMOVE = {s = 'SREM', z = 'ZREM', h = 'HDEL'}
 
 -- score_text is the shortest decimal that round-trips, laid out as the log's
--- JSON does it: the bytes that decide a tie.
+-- JSON does it: the bytes that decide a tie. Text becomes a number by `+ 0`: the
+-- embedded server's tonumber knows no exponents.
 local function score_text(x)
   if x == math.huge then return 'inf' end
   if x == -math.huge then return '-inf' end
@@ -21,11 +22,13 @@ local function score_text(x)
   local text
   for precision = 0, 16 do
     text = fmt('%.' .. precision .. 'e', x)
-    if tonumber(text) == x then break end
+    if text + 0 == x then break end
   end
   local a = math.abs(x)
-  local sign, lead, rest, exponent = string.match(text, '^(%-?)(%d)%.?(%d*)e([+-]%d+)$')
-  local e = tonumber(exponent)
+  local mark = find(text, 'e', 1, true)
+  local e = tonumber(sub(text, mark + 2)) * (byte(text, mark + 1) == 45 and -1 or 1)
+  local sign = x < 0 and '-' or ''
+  local lead, rest = sub(text, #sign + 1, #sign + 1), sub(text, #sign + 3, mark - 1)
   if a < 1e-6 or a >= 1e21 then
     return sign .. lead .. (rest ~= '' and '.' .. rest or '') .. fmt('e%s%02d', e < 0 and '-' or '+', math.abs(e))
   end
@@ -45,7 +48,7 @@ local function beats(K, t, element, mark, payload, old)
     return bytes_compare(payload, call('HGET', place(K, t), element) or '') > 0
   end
   local score = call('ZSCORE', place(K, t), element)
-  return not score or bytes_compare(score_text(tonumber(payload)), score_text(tonumber(score))) > 0
+  return not score or bytes_compare(score_text(payload + 0), score_text(score + 0)) > 0
 end
 
 local function wins(K, t, element, mark, payload, old)

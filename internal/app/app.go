@@ -231,7 +231,7 @@ func (a *App) region(name string) (*region, error) {
 }
 
 func unknownRegion(name string, known []string) error {
-	return fail.New(fail.Usage, "region %q is not one of this cluster's", name).
+	return fail.New(fail.NotFound, "region %q is not one of this cluster's", name).
 		WithHint("the regions are %s", joinNames(known))
 }
 

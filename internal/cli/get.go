@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ region you can then read in any other.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.region, "region", "r", "", "region to read, or all (default: the first)")
-	f.StringVar(&o.after, "after", "", "wait for this write first: a receipt as produce prints it")
+	f.StringVar(&o.after, "after", "", "wait for this write first: a receipt as produce prints it, or @FILE with one")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --after waits")
 	f.IntVar(&o.limit, "limit", 1000, "most elements of a container to read")
 	s.completeRegions(cmd, "region")
@@ -73,6 +74,9 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if err != nil {
 		return err
 	}
+	if page.View.Type == crdt.None && s.printer.Format == out.Table {
+		return s.missing(key, page)
+	}
 	if err := s.printer.Result(page.View, func() out.Grid { return viewGrid(page.View) }); err != nil {
 		return err
 	}
@@ -96,7 +100,7 @@ func (o getOptions) waitFor(ctx context.Context, b backend, regions []string) er
 	if o.after == "" {
 		return nil
 	}
-	receipt, err := event.ParseReceipt(o.after)
+	receipt, err := readReceipt(o.after)
 	if err != nil {
 		return fail.Wrap(fail.Usage, err, "read --after").WithHint("give what produce printed under RECEIPT, or its JSON")
 	}
@@ -104,6 +108,18 @@ func (o getOptions) waitFor(ctx context.Context, b backend, regions []string) er
 	defer cancel()
 	_, err = b.Await(ctx, receipt, regions)
 	return err
+}
+
+// readReceipt reads a receipt's JSON or token, or the file that holds one.
+func readReceipt(text string) (event.Receipt, error) {
+	if path, isFile := strings.CutPrefix(text, "@"); isFile {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return event.Receipt{}, err
+		}
+		text = string(content)
+	}
+	return event.ParseReceipt(text)
 }
 
 // missing makes a key without a value a status of its own, for scripts.

@@ -143,7 +143,9 @@ func (t *tailRows) printLine(row watch.Row) error {
 	return t.printer.Grid(g)
 }
 
-func seen(s watch.Sight) bool    { return s.SeenAtMS != 0 }
+// seen holds for what was applied too: the report that it was seen may have come
+// before this command listened.
+func seen(s watch.Sight) bool    { return s.SeenAtMS != 0 || applied(s) }
 func applied(s watch.Sight) bool { return s.AppliedAtMS != 0 }
 
 // regionsWhere keeps a place for every region, so that lines stay aligned.

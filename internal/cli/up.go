@@ -101,13 +101,21 @@ type embedded struct {
 
 // startCluster takes the data directory, starts the stack and opens the
 // application on it. What was started is stopped again when a step fails.
-func (s *session) startCluster(ctx context.Context, o labOptions) (e *embedded, err error) {
+func (s *session) startCluster(ctx context.Context, o labOptions) (*embedded, error) {
+	e := &embedded{}
+	if err := s.start(ctx, e, o); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+func (s *session) start(ctx context.Context, e *embedded, o labOptions) error {
 	cfg, err := s.loadConfig()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if cfg.External() {
-		return nil, fail.New(fail.Usage, "up: %s names an external cluster", cfg.File).
+		return fail.New(fail.Usage, "up: %s names an external cluster", cfg.File).
 			WithHint("geokv serve runs against it; geokv up elsewhere, or with --config naming another file, runs one of its own")
 	}
 	topology := cfg.Topology
@@ -116,26 +124,20 @@ func (s *session) startCluster(ctx context.Context, o labOptions) (e *embedded, 
 	}
 	path, err := s.dataDir()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e = &embedded{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, e.close())
-		}
-	}()
 	if e.dir, err = datadir.Open(path); err != nil {
-		return nil, err
+		return err
 	}
 	e.fresh = !e.dir.HasToken()
 	if e.token, err = e.dir.Token(); err != nil {
-		return nil, err
+		return err
 	}
 	e.cluster, err = lab.StartEmbedded(ctx, lab.EmbeddedConfig{
 		Topology: topology, Dir: s.persistent(e.dir), Redis: o.redis, Logger: s.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e.app, err = app.Open(ctx, app.Config{
 		Cluster:    endpoints(topology, e.cluster.Endpoints()),
@@ -143,7 +145,7 @@ func (s *session) startCluster(ctx context.Context, o labOptions) (e *embedded, 
 		FreshViews: e.cluster.FreshViews(), OnReady: e.viewReady(s.log),
 		Version: s.env.Build.Version, Lab: labPort{e.cluster}, Logger: s.log,
 	})
-	return e, err
+	return err
 }
 
 // viewReady opens a rebuilt view to strangers.

@@ -191,6 +191,15 @@ func TestRegionsOfAnEmbeddedClusterNeedNoEndpoints(t *testing.T) {
 	}
 }
 
+func TestListeningAtANameAllowsIt(t *testing.T) {
+	for listen, want := range map[string][]string{"ops.internal:80": {"a.example", "ops.internal"}, "127.0.0.1:80": {"a.example"}, ":80": {"a.example"}} {
+		c, err := load(t, "http: {listen: \""+listen+"\", allow_hosts: [a.example]}", Options{})
+		if err != nil || !slices.Equal(c.HTTP.AllowHosts, want) {
+			t.Errorf("%s: got %v (%v), want %v", listen, c, err, want)
+		}
+	}
+}
+
 func TestFindLooksUpward(t *testing.T) {
 	root, user := t.TempDir(), t.TempDir()
 	deep := filepath.Join(root, "a", "b")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -74,6 +75,9 @@ func (l *loader) http(s httpSettings) HTTP {
 	}
 	if s.Token == "" || l.rank["http.token_file"] > l.rank["http.token"] {
 		h.TokenFile = s.TokenFile
+	}
+	if host, _, err := net.SplitHostPort(s.Listen); err == nil && host != "" && net.ParseIP(host) == nil {
+		h.AllowHosts = append(slices.Clone(h.AllowHosts), host) // who listens at a name is asked by it
 	}
 	return h
 }

@@ -17,7 +17,7 @@ const DefaultHistory = 16384
 const historyBytes = 64 << 20
 
 // maxBatch bounds what one reader holds beside the history.
-const maxBatch = 512
+const maxBatch = 256
 
 // Hub fans observations out. It numbers them 1, 2, 3, ... within its epoch and
 // keeps a bounded history from which all readers read: a reader is no more than

@@ -20,7 +20,7 @@ import (
 const (
 	batchEvery     = 50 * time.Millisecond
 	heartbeatEvery = 15 * time.Second
-	maxPending     = 2048             // observations that are written before batchEvery has passed
+	maxPending     = 512              // observations that are written before batchEvery has passed
 	chunkBytes     = 16 << 10         // most that one write to a reader carries
 	stuckAfter     = 60 * time.Second // a reader that takes no byte for so long is gone
 	resetEvents    = 200              // re-read from the logs for a reader of another epoch

@@ -340,7 +340,7 @@ func TestThousandIdleReaders(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		// A reader holds what is being written to it; the history is shared.
 		grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / readers
-		if limit := int64(1 << 20); grown > limit {
+		if limit := int64(512 << 10); grown > limit {
 			t.Errorf("a reader that does not read holds %d bytes, want at most %d", grown, limit)
 		}
 		if n := (runtime.NumGoroutine() - goroutines) / readers; n > 6 { // client and server side

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -25,16 +26,18 @@ type openLane struct {
 
 // openLaneOn starts a new incarnation on slot. Called with mu held.
 //
-// The incarnation is above that of every earlier holder of the slot: it is
-// above the wall, the greatest stamp in the log and its predecessor here. The
+// The incarnation is above that of every earlier holder of the slot: it is at
+// least the wall, and above every stamp that this process or the log knows. The
 // clock is raised to it, so that no record of a lane is stamped before its
-// incarnation. Without that, two processes that follow each other within the
-// time the wall is behind the log would compute the same incarnation from the
-// same floor, and the second one's writes would count as duplicates.
+// incarnation. Without that, two lanes that follow each other while the wall is
+// behind the log would get the same incarnation from the same floor, and the
+// second one's writes would count as duplicates. Without a lease the slot is not
+// ours alone, and an outage makes several bridges look for one at the same
+// moment: chance keeps their incarnations apart even if the slot is the same.
 func (b *Bridge) openLaneOn(slot uint16) {
 	incarnation := max(b.cfg.Wall().UnixMicro(), (b.clock.Last().Physical+1)*1000)
-	if b.lane != nil {
-		incarnation = max(incarnation, b.lane.id.Incarnation+1)
+	if slot >= normalSlots {
+		incarnation += 1 + rand.Int64N(2000)
 	}
 	b.lane = &openLane{id: lane.ID{Slot: slot, Incarnation: incarnation}}
 	b.clock.Floor(hlc.Timestamp{Physical: incarnation / 1000})

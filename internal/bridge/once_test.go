@@ -12,6 +12,7 @@ import (
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/wal"
 )
 
 func withID(t testing.TB, line, id string) event.Operation {
@@ -86,6 +87,9 @@ func TestRepeatWaitsForThePendingOne(t *testing.T) {
 		var calls sync.WaitGroup
 		calls.Go(func() { first = g.once(a, "incr k", "id-1") })
 		synctest.Wait()
+		if _, err := a.Write(t.Context(), withID(t, "incr k 2", "id-1")); fail.CodeOf(err) != fail.Rejected {
+			t.Errorf("the pending id for another operation: %v, want REJECTED", err)
+		}
 		var here, there event.Receipt
 		calls.Go(func() { here = g.once(a, "incr k", "id-1") })
 		calls.Go(func() { there = g.once(b, "incr k", "id-1") })
@@ -259,6 +263,40 @@ func TestLogUnreadableWhileTakingOver(t *testing.T) {
 	})
 }
 
+// Whoever takes over a reservation may die as well; the next one looks back to
+// the first reservation all the same.
+func TestTakingOverTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		first := &severedLeases{fakeRedis: g.redis}
+		dying := g.openWith(func(c *bridge.Config) {
+			c.Leases, c.Log = first, &severedLog{g.log, first, true}
+		})
+		_, _ = dying.Write(t.Context(), withID(t, "incr k", "id-1"))
+		time.Sleep(31 * time.Second)
+		second := &severedLeases{fakeRedis: g.redis}
+		heir := g.openWith(func(c *bridge.Config) {
+			c.Leases, c.Log = second, &dyingReader{g.log, second}
+		})
+		_, _ = heir.Write(t.Context(), withID(t, "incr k", "id-1"))
+		time.Sleep(31 * time.Second)
+		if r := g.once(g.open(), "incr k", "id-1"); r.Offset != 0 || r.Outcome != event.Durable || g.inLog("id-1") != 1 {
+			t.Errorf("%+v, %d in the log", r, g.inLog("id-1"))
+		}
+	})
+}
+
+// dyingReader kills its process when it looks into the log.
+type dyingReader struct {
+	*fakeLog
+	leases *severedLeases
+}
+
+func (l *dyingReader) Ends(context.Context, ...string) (map[wal.Partition]int64, error) {
+	l.leases.kill()
+	return nil, errors.New("the process is gone")
+}
+
 // Without the table there is no safety.
 func TestIdempotentWriteNeedsRedis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -313,18 +351,22 @@ func TestReceiptIsStoredLater(t *testing.T) {
 func TestFailedWriteFreesItsID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t)
-		b := g.open()
+		b, other := g.open(), g.open()
 		g.log.set(func() { g.log.full = true })
 		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Busy {
 			t.Errorf("got %v, want BUSY", err)
 		}
-		g.log.set(func() { g.log.full = false; g.log.fate = func(event.Record) fault { return lost } })
-		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-1")); fail.CodeOf(err) != fail.Unavailable {
+		g.log.set(func() { g.log.full = false })
+		if r := g.once(other, "incr k", "id-1"); r.Outcome != event.Durable {
+			t.Errorf("at another bridge, at once: %+v", r)
+		}
+		g.log.set(func() { g.log.fate = func(event.Record) fault { return lost } })
+		if _, err := b.Write(t.Context(), withID(t, "incr k", "id-2")); fail.CodeOf(err) != fail.Unavailable {
 			t.Errorf("got %v, want UNAVAILABLE", err)
 		}
 		g.log.set(func() { g.log.fate = nil })
 		synctest.Wait()
-		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.Durable || g.inLog("id-1") != 1 {
+		if r := g.once(other, "incr k", "id-2"); r.Outcome != event.Durable || g.inLog("id-2") != 1 {
 			t.Errorf("retry: %+v", r)
 		}
 	})

@@ -40,7 +40,8 @@ func checkLanes(t testing.TB, log map[int32][]event.Event, holed map[place]bool)
 			if e.HLC.Physical < e.Lane.Incarnation/1000 {
 				t.Errorf("stamp %v is before its lane %v", e.HLC, e.Lane)
 			}
-			if other, twice := stamps[e.HLC]; twice {
+			// Without leases two bridges may meet on one slot, and tie.
+			if other, twice := stamps[e.HLC]; twice && e.Lane.Slot < 512 {
 				t.Errorf("stamp %v on %s and %s", e.HLC, other, e.ID)
 			}
 			seqs[at], last[at], stamps[e.HLC] = e.Seq, e.HLC, e.ID

@@ -8,7 +8,13 @@ import (
 	"github.com/geokv/geokv/internal/event"
 )
 
-func (db *DB) apply(ctx context.Context, b *Batch) ([]event.Outcome, error) {
+// Apply merges the batch in one atomic step and returns one outcome per added
+// event, in order of Add: Applied or Superseded.
+//
+// ErrHold, ErrStale, *CorruptError, *RepairError and *BlockedError mean that
+// nothing was written. After any other error the batch may or may not have
+// taken effect: read the position again.
+func (db *DB) Apply(ctx context.Context, b *Batch) ([]event.Outcome, error) {
 	xsetid, err := db.hasXSETID(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("apply: %w", refusal(err))
@@ -41,7 +47,10 @@ func (db *DB) answer(ctx context.Context, b *Batch, r *request, reply any) (agai
 		}
 		outcomes := b.outcomes(r, text)
 		if left, _ := list[2].(int64); left > 0 {
-			return false, outcomes, db.finishDirty(ctx, b.partition())
+			if err := db.Resume(ctx, b.partition()); err != nil {
+				// the batch has taken effect; the next one finishes the rest first
+				db.cfg.Logger.Warn("long work is left for the next batch", "partition", b.partition(), "err", err)
+			}
 		}
 		return false, outcomes, nil
 	case "HOLD":
@@ -53,7 +62,7 @@ func (db *DB) answer(ctx context.Context, b *Batch, r *request, reply any) (agai
 		rng := b.Ranges[number(list[1])]
 		return false, nil, &CorruptError{rng.Topic, rng.Partition}
 	case "DIRTY":
-		if err := db.finishDirty(ctx, b.partition()); err != nil {
+		if err := db.Resume(ctx, b.partition()); err != nil {
 			return false, nil, err
 		}
 		return true, nil, nil
@@ -87,9 +96,11 @@ func number(v any) int {
 	return int(n)
 }
 
-// finishDirty does the long work that a batch of the partition left, chunk by
-// chunk. A crash in between leaves it to whoever applies next.
-func (db *DB) finishDirty(ctx context.Context, partition int32) error {
+// Resume does the long work that a batch of the partition left, chunk by chunk:
+// the burial of large containers, late entries deep in large streams. Apply does
+// it by itself, before and after a batch; a worker that takes a partition over
+// calls it too, in case its predecessor died in between and no batch comes.
+func (db *DB) Resume(ctx context.Context, partition int32) error {
 	xsetid, err := db.hasXSETID(ctx)
 	for err == nil {
 		var left any

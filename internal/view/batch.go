@@ -1,9 +1,6 @@
 package view
 
 import (
-	"context"
-
-	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
 )
@@ -45,15 +42,13 @@ type Batch struct {
 // NewBatch starts a batch. now is the wall clock in milliseconds and decides
 // which expiries lie in the past; logical stores no native TTLs, for reads with
 // a given now.
-func NewBatch(now int64, logical bool) *Batch { return newBatch(now, logical) }
+func NewBatch(now int64, logical bool) *Batch {
+	return &Batch{now: now, logical: logical, content: content{byKey: map[string]*group{}}}
+}
 
 // DisableFolding makes the batch send every increment by itself and whatever
 // its own barriers kill. Same view, more work; for tests of just that.
 func (b *Batch) DisableFolding() { b.noFold = true }
-
-// Add appends an accepted event that is no duplicate. The event is kept: do not
-// change its bytes.
-func (b *Batch) Add(e event.Event) { b.add(e) }
 
 // Events returns how many events were added.
 func (b *Batch) Events() int { return len(b.events) }
@@ -69,19 +64,6 @@ func (b *Batch) Full() bool {
 	return b.Len() >= MaxBatchOps || b.Bytes() >= MaxBatchBytes || b.rawBytes >= MaxFoldBytes
 }
 
-// Apply merges the batch in one atomic step and returns one outcome per added
-// event, in order of Add: Applied or Superseded.
-//
-// ErrHold, ErrStale, *CorruptError, *RepairError and *BlockedError mean that
-// nothing was written. After any other error the batch may or may not have
-// taken effect: read the position again.
-func (db *DB) Apply(ctx context.Context, b *Batch) ([]event.Outcome, error) { return db.apply(ctx, b) }
-
 // Install is the exact counter part of one key, computed from the log, which
 // answers a RepairError.
 type Install struct{ install }
-
-// NewInstall computes the install of a key from every event of it with a stamp
-// >= the RepairKey's Since, this batch's included. Order and duplicates do not
-// matter.
-func NewInstall(key []byte, events []event.Event) Install { return newInstall(key, events) }

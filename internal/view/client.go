@@ -25,7 +25,9 @@ type clients struct {
 	lease *redis.Client // DB 2
 }
 
-func open(cfg Config) (*DB, error) {
+// Open prepares the connections without using the network. The error is a
+// malformed URL.
+func Open(cfg Config) (*DB, error) {
 	o, err := redis.ParseURL(cfg.URL)
 	if err != nil {
 		return nil, fail.Wrap(fail.Usage, err, "open view %q", redactURL(cfg.URL)).
@@ -155,7 +157,11 @@ func refusal(err error) error {
 	return err
 }
 
-func (db *DB) check(ctx context.Context) error {
+// Check answers whether this Redis may hold a view: version 7.0 or newer,
+// maxmemory-policy noeviction, a master, not loading. The error is a
+// *fail.Error with code Unavailable and a hint. Servers that lack INFO sections
+// (the embedded one) pass what they cannot answer.
+func (db *DB) Check(ctx context.Context) error {
 	info, err := db.info(ctx)
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "reach redis at %s", redactURL(db.cfg.URL)).
@@ -211,7 +217,9 @@ func (db *DB) info(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-func (db *DB) runID(ctx context.Context) (string, error) {
+// RunID returns the server's run id, which changes at a restart; empty where
+// the server does not tell.
+func (db *DB) RunID(ctx context.Context) (string, error) {
 	text, err := db.clients.read.Info(ctx, "server").Result()
 	if err != nil {
 		if strings.HasPrefix(err.Error(), "ERR") || strings.Contains(errText(err), "not supported") {

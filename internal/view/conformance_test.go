@@ -47,9 +47,9 @@ func TestVectors(t *testing.T) {
 // duplicates, batch cuts and folding.
 func TestRandomHistories(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		rounds := uint64(30)
+		rounds := uint64(15)
 		if e.real {
-			rounds = 150
+			rounds = 80
 		}
 		if testing.Short() {
 			rounds = 20
@@ -106,9 +106,9 @@ func compareHistory(t *testing.T, db *DB, seed uint64, o crdttest.Options) (repa
 // rest must carry the exact time.
 func TestNativeExpiry(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		rounds := uint64(20)
+		rounds := uint64(8)
 		if e.real {
-			rounds = 100
+			rounds = 40
 		}
 		db := openDB(t, e.url)
 		server, _, err := db.Time(context.Background())
@@ -167,9 +167,9 @@ func compareTTLs(t *testing.T, db *DB, exact bool, keys ...string) {
 // overflow, sums are built and late barriers need repair.
 func TestCounters(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		rounds := uint64(3)
+		rounds := uint64(2)
 		if e.real {
-			rounds = 25
+			rounds = 12
 		}
 		db := openDB(t, e.url)
 		repairs := 0
@@ -192,9 +192,9 @@ func TestCounters(t *testing.T) {
 // TestStreams drives few keys with entries in any order, deletions, trims and barriers.
 func TestStreams(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		rounds := uint64(5)
+		rounds := uint64(3)
 		if e.real {
-			rounds = 30
+			rounds = 15
 		}
 		db := openDB(t, e.url)
 		for seed := range rounds {

@@ -40,18 +40,8 @@ type DB struct {
 	probe   probe
 }
 
-// Open prepares the connections without using the network. The error is a
-// malformed URL.
-func Open(cfg Config) (*DB, error) { return open(cfg) }
-
 // Close ends all connections.
 func (db *DB) Close() error { return db.clients.close() }
-
-// Check answers whether this Redis may hold a view: version 7.0 or newer,
-// maxmemory-policy noeviction, a master, not loading. The error is a
-// *fail.Error with code Unavailable and a hint. Servers that lack INFO sections
-// (the embedded one) pass what they cannot answer.
-func (db *DB) Check(ctx context.Context) error { return db.check(ctx) }
 
 // Ping answers whether the server replies at all.
 func (db *DB) Ping(ctx context.Context) error { return db.clients.read.Ping(ctx).Err() }

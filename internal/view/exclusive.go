@@ -2,29 +2,18 @@ package view
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/geokv/geokv/internal/event"
 )
 
 // Operations on whole databases, for rebuilds.
 
-// Flush empties this DB's database (never DB 2).
-func (db *DB) Flush(ctx context.Context) error { return db.flush(ctx) }
-
-// KeyCount returns the number of user keys that have a visible or parked value
-// or a tombstone: the keys with a meta hash. It walks the database.
-func (db *DB) KeyCount(ctx context.Context) (int64, error) { return db.keyCount(ctx) }
-
 // Size returns the number of Redis keys, sidecars included (DBSIZE).
 func (db *DB) Size(ctx context.Context) (int64, error) { return db.clients.read.DBSize(ctx).Result() }
-
-// Hold stops all applies to this database for ttl, in every process.
-func (db *DB) Hold(ctx context.Context, ttl time.Duration) error { return db.hold(ctx, ttl) }
-
-// Unhold ends a Hold.
-func (db *DB) Unhold(ctx context.Context) error { return db.unhold(ctx) }
-
-// Swap exchanges LiveDB and ShadowDB, data and positions, in one step.
-func (db *DB) Swap(ctx context.Context) error { return db.swap(ctx) }
 
 // Sibling returns a DB on another database of the same server with its own
 // connections; close it separately.
@@ -34,12 +23,114 @@ func (db *DB) Sibling(number int) (*DB, error) {
 	return Open(cfg)
 }
 
+// Flush empties this DB's database (never DB 2).
+func (db *DB) Flush(ctx context.Context) error {
+	if db.clients.apply.Options().DB == LeaseDB {
+		return errors.New("flush view: database 2 holds leases and is never flushed")
+	}
+	real, err := db.hasXSETID(ctx)
+	if err == nil && real {
+		// frees memory in the background; the names are gone at once
+		err = db.clients.apply.FlushDBAsync(ctx).Err()
+	} else if err == nil {
+		// the embedded server would flush at some later time
+		err = db.clients.apply.FlushDB(ctx).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("flush view: %w", refusal(err))
+	}
+	return nil
+}
+
+// Hold stops all applies to this database for ttl, in every process.
+func (db *DB) Hold(ctx context.Context, ttl time.Duration) error {
+	if err := db.clients.apply.Set(ctx, holdKey, "1", ttl).Err(); err != nil {
+		return fmt.Errorf("hold applies: %w", refusal(err))
+	}
+	return nil
+}
+
+// Unhold ends a Hold.
+func (db *DB) Unhold(ctx context.Context) error {
+	if err := db.clients.apply.Del(ctx, holdKey).Err(); err != nil {
+		return fmt.Errorf("end hold: %w", refusal(err))
+	}
+	return nil
+}
+
+// Swap exchanges LiveDB and ShadowDB, data and positions, in one step.
+func (db *DB) Swap(ctx context.Context) error {
+	if err := db.clients.apply.Do(ctx, "SWAPDB", LiveDB, ShadowDB).Err(); err != nil {
+		return fmt.Errorf("swap view: %w", refusal(err))
+	}
+	return nil
+}
+
+// walk calls f with every name in the database until it says stop. A name may
+// come twice.
+func (db *DB) walk(ctx context.Context, match string, f func(names []string) (more bool, err error)) error {
+	for cursor := uint64(0); ; {
+		names, next, err := db.clients.read.Scan(ctx, cursor, match, 1000).Result()
+		if err != nil {
+			return fmt.Errorf("walk keys: %w", err)
+		}
+		more, err := f(names)
+		if err != nil || !more || next == 0 {
+			return err
+		}
+		cursor = next
+	}
+}
+
+// KeyCount returns the number of user keys that have a visible or parked value
+// or a tombstone: the keys with a meta hash. It walks the database.
+func (db *DB) KeyCount(ctx context.Context) (int64, error) {
+	seen := map[string]struct{}{}
+	err := db.walk(ctx, "*"+metaSuffix, func(names []string) (bool, error) {
+		for _, name := range names {
+			if key, ok := userKey(name); ok {
+				seen[key] = struct{}{}
+			}
+		}
+		return true, nil
+	})
+	return int64(len(seen)), err
+}
+
 // ForeignKeys returns up to n keys of this database that geokv did not write:
 // names without a meta hash that are no sidecars.
 func (db *DB) ForeignKeys(ctx context.Context, n int) ([][]byte, error) {
-	return db.foreignKeys(ctx, n)
+	seen := map[string]struct{}{}
+	var out [][]byte
+	err := db.walk(ctx, "*", func(names []string) (bool, error) {
+		for _, name := range names {
+			if _, known := seen[name]; known || strings.HasPrefix(name, "geokv:") {
+				continue
+			}
+			owner := ownerOf(name)
+			has, err := db.clients.read.Exists(ctx, owner+metaSuffix).Result()
+			if err != nil {
+				return false, fmt.Errorf("walk keys: %w", err)
+			}
+			if has == 0 {
+				seen[name] = struct{}{}
+				out = append(out, []byte(name))
+			}
+			if len(out) >= n {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	return out, err
 }
 
-// RunID returns the server's run id, which changes at a restart; empty where
-// the server does not tell.
-func (db *DB) RunID(ctx context.Context) (string, error) { return db.runID(ctx) }
+// ownerOf returns the user key that a sidecar or parked value belongs to, or
+// the name itself when it is no sidecar.
+func ownerOf(name string) string {
+	if !event.ReservedKey([]byte(name)) {
+		return name
+	}
+	owner := name[:strings.LastIndexByte(name, ':')]
+	return strings.TrimSuffix(owner, ":seq")
+}

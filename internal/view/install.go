@@ -15,7 +15,10 @@ type install struct {
 	seqs    map[string]int64 // highest sequence number per origin, for information
 }
 
-func newInstall(key []byte, events []event.Event) Install {
+// NewInstall computes the install of a key from every event of it with a stamp
+// >= the RepairKey's Since, this batch's included. Order and duplicates do not
+// matter.
+func NewInstall(key []byte, events []event.Event) Install {
 	var k crdt.Key
 	in := install{key: key, seqs: map[string]int64{}}
 	for _, e := range events {

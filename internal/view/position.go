@@ -2,6 +2,10 @@ package view
 
 import (
 	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
@@ -25,16 +29,120 @@ func (p Position) Torn() bool { return p.Marks[0] != p.Marks[1] }
 // Positions returns the full positions of a topic's partitions, in the order
 // asked for, with every lane. For status and audits; the apply path uses Position.
 func (db *DB) Positions(ctx context.Context, topic string, partitions ...int32) ([]Position, error) {
-	return db.positions(ctx, topic, partitions)
+	pipe := db.clients.read.Pipeline()
+	replies := make([]*redis.MapStringStringCmd, len(partitions))
+	for i, p := range partitions {
+		replies[i] = pipe.HGetAll(ctx, posKey(topic, p))
+	}
+	pipe.Exec(ctx) // every reply is checked below
+	out := make([]Position, len(partitions))
+	for i, p := range partitions {
+		fields, err := replies[i].Result()
+		if err == nil {
+			out[i], err = parsePosition(topic, p, fields)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read position of %s/%d: %w", topic, p, err)
+		}
+	}
+	return out, nil
 }
 
 // Position returns one partition's position with the given lanes only.
 func (db *DB) Position(ctx context.Context, topic string, partition int32, lanes ...lane.ID) (Position, error) {
-	return db.position(ctx, topic, partition, lanes)
+	names := []string{"off", "b", "n", "hlc"}
+	for _, id := range lanes {
+		names = append(names, laneField+id.String())
+	}
+	values, err := db.clients.apply.HMGet(ctx, posKey(topic, partition), names...).Result()
+	if err != nil {
+		return Position{}, fmt.Errorf("read position of %s/%d: %w", topic, partition, err)
+	}
+	fields := map[string]string{}
+	for i, v := range values {
+		if text, ok := v.(string); ok {
+			fields[names[i]] = text
+		}
+	}
+	p, err := parsePosition(topic, partition, fields)
+	if err != nil {
+		err = fmt.Errorf("read position of %s/%d: %w", topic, partition, err)
+	}
+	return p, err
+}
+
+func parsePosition(topic string, partition int32, fields map[string]string) (Position, error) {
+	p := Position{Topic: topic, Partition: partition, Lanes: map[lane.ID]lane.Set{}}
+	for name, text := range fields {
+		var err error
+		switch name {
+		case "off":
+			p.Offset, err = parseOffset(text)
+		case "b":
+			p.Marks[0], err = parseOffset(text)
+		case "n":
+			p.Marks[1], err = parseOffset(text)
+		case "hlc":
+			p.HLC = parseStamp(text)
+		default:
+			err = p.addLane(name, text)
+		}
+		if err != nil {
+			return Position{}, err
+		}
+	}
+	return p, nil
+}
+
+func (p *Position) addLane(name, text string) error {
+	idText, ok := strings.CutPrefix(name, laneField)
+	if !ok {
+		return nil
+	}
+	id, err := lane.ParseID(idText)
+	if err != nil {
+		return err
+	}
+	p.Lanes[id], err = lane.ParseSet(text)
+	return err
 }
 
 // AcceptHole marks sequence numbers of a lane as taken although they were never
 // seen, so that an understood hole stops being reported.
 func (db *DB) AcceptHole(ctx context.Context, topic string, partition int32, id lane.ID, seqs lane.Set) error {
-	return db.acceptHole(ctx, topic, partition, id, seqs)
+	key, field := posKey(topic, partition), laneField+id.String()
+	accept := func(tx *redis.Tx) error {
+		text, err := tx.HGet(ctx, key, field).Result()
+		if err != nil && err != redis.Nil {
+			return err
+		}
+		have, err := lane.ParseSet(text)
+		if err != nil {
+			return err
+		}
+		_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			return pipe.HSet(ctx, key, field, have.Union(seqs).String()).Err()
+		})
+		return err
+	}
+	for range 20 {
+		err := db.clients.apply.Watch(ctx, accept, key)
+		if err == redis.TxFailedErr {
+			continue // a batch came in between
+		}
+		if err != nil {
+			return fmt.Errorf("accept hole %s of lane %s in %s/%d: %w", seqs, id, topic, partition, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("accept hole of lane %s in %s/%d: the partition is too busy", id, topic, partition)
+}
+
+// MaxHLC returns the greatest stamp over all positions given.
+func MaxHLC(positions []Position) hlc.Timestamp {
+	var top hlc.Timestamp
+	for _, p := range positions {
+		top = hlc.Max(top, p.HLC)
+	}
+	return top
 }

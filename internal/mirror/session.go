@@ -55,7 +55,8 @@ func (s *session) run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// start opens both logs and a reader after the last acknowledged record.
+// start opens both logs and, as soon as the regions answer, a reader after the
+// last acknowledged record. An error ends the session.
 func (s *session) start(ctx context.Context) (*wal.Reader, error) {
 	var err error
 	if s.source, err = s.flow.open(s.flow.From); err != nil {
@@ -65,18 +66,26 @@ func (s *session) start(ctx context.Context) (*wal.Reader, error) {
 		s.close()
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	reader, err := s.openReader(ctx)
-	if err != nil {
-		s.close()
-		return nil, err
-	}
 	s.queue = newQueue()
-	return reader, nil
+	for retry := retryMin; ; retry = min(2*retry, retryMax) {
+		reader, err := s.openReader(ctx)
+		if err == nil {
+			return reader, nil
+		}
+		if ctx.Err() != nil {
+			s.close()
+			return nil, ctx.Err()
+		}
+		s.flow.report(err)
+		sleep(ctx, nil, retry)
+	}
 }
 
+// openReader succeeds once both regions answer; only the first session of a
+// process needs the target for it.
 func (s *session) openReader(ctx context.Context) (*wal.Reader, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if err := s.flow.check(ctx, s.source, s.target); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,41 @@
+package web_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The document lists what the server routes, and nothing else.
+func TestEveryRouteIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("server.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routed := map[string]bool{"GET /api/regions/{region}/key/{key}": true, "GET /metrics": true}
+	for _, m := range regexp.MustCompile(`\b(read|write)\("(/[^"]*)"`).FindAllStringSubmatch(string(source), -1) {
+		routed[map[string]string{"read": "GET", "write": "POST"}[m[1]]+" "+m[2]] = true
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| ((GET|POST) /\S*) \|`).FindAllStringSubmatch(string(doc), -1) {
+		documented[m[1]] = true
+	}
+	for route := range routed {
+		if !documented[route] {
+			t.Errorf("docs/http.md lacks %s", route)
+		}
+	}
+	for route := range documented {
+		if !routed[route] {
+			t.Errorf("docs/http.md has %s, which is not routed", route)
+		}
+	}
+	if len(routed) < 20 || !strings.Contains(string(doc), "Last-Event-ID") {
+		t.Errorf("found only %d routes: the test looks in the wrong place", len(routed))
+	}
+}

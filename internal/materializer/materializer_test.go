@@ -265,12 +265,11 @@ func TestRecordLostOnTheWayIsReadAgain(t *testing.T) {
 		p := w.write("us", "k")
 		w.settle()
 		w.log.change(func() { w.log.drop[p] = 1 })
-		w.write("us", "k")
-		w.write("us", "k")
+		w.log.append(p, encode(w.incr("us", "k", 0)), encode(w.incr("us", "k", 0)), encode(w.incr("us", "k", 0)))
 		w.settle()
-		w.wantApplied(3)
-		if got := w.view.at(p).Lanes[seven].String(); got != "1-3" {
-			t.Errorf("lane %s, want 1-3", got)
+		w.wantApplied(4)
+		if got := w.view.at(p).Lanes[seven].String(); got != "1-4" {
+			t.Errorf("lane %s, want 1-4", got)
 		}
 	})
 }

@@ -168,10 +168,33 @@ func (s *stats) snapshot(owned []wal.Partition) State {
 	for _, a := range s.alarms {
 		out.Alarms = append(out.Alarms, *a)
 	}
+	out.Alarms = foldView(out.Alarms)
 	slices.SortFunc(out.Alarms, func(a, b api.Alarm) int {
 		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})
 	return out
+}
+
+// foldView makes one alarm of those of all workers that wait for the same Redis.
+func foldView(alarms []api.Alarm) []api.Alarm {
+	var folded *api.Alarm
+	kept := alarms[:0]
+	for _, a := range alarms {
+		switch {
+		case a.Code != alarmView:
+			kept = append(kept, a)
+		case folded == nil:
+			folded = &a
+		default:
+			folded.Count += a.Count
+			folded.SinceMS = min(folded.SinceMS, a.SinceMS)
+			folded.Message = min(folded.Message, a.Message)
+		}
+	}
+	if folded != nil {
+		kept = append(kept, *folded)
+	}
+	return kept
 }
 
 func (s *stats) why(p wal.Partition) string {

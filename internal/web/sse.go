@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -162,9 +161,6 @@ func (st *stream) begin(ctx context.Context) error {
 		}
 		reset = boundedReset(st.epoch, events, skipped)
 	}
-	if err := extendDeadlines(st.w, stuckAfter); err != nil {
-		return err
-	}
 	header := st.w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("X-Accel-Buffering", "no") // a proxy that collects the stream would freeze it
@@ -271,7 +267,7 @@ func (st *stream) send() error {
 	if st.buf.Len() == 0 {
 		return nil
 	}
-	if err := st.rc.SetWriteDeadline(time.Now().Add(stuckAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := extendDeadline(st.w, stuckAfter); err != nil {
 		return err
 	}
 	_, err := st.w.Write(st.buf.Bytes())

@@ -205,7 +205,7 @@ func (s *Server) labRegion(w http.ResponseWriter, r *http.Request) error {
 	if a.Action != api.ActionStop && a.Action != api.ActionStart {
 		return fail.New(fail.Usage, "action %q, want stop or start", a.Action)
 	}
-	if err := extendDeadlines(w, maxAwait); err != nil {
+	if err := extendDeadline(w, maxAwait); err != nil {
 		return err
 	}
 	if err := lab.Region(r.Context(), name, a); err != nil {

@@ -138,6 +138,8 @@ func (c *session) own(name string, args []string) bool {
 		c.refuse("ERR " + name + " is not available in the embedded Redis")
 	case "INFO", "CONFIG":
 		c.report(name, args)
+	case "COMMAND":
+		c.command(args)
 	case "TIME", "TTL", "PTTL":
 		return c.timeQuery(name, args)
 	case "SUBSCRIBE", "PSUBSCRIBE":

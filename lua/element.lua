@@ -12,12 +12,14 @@
 local ADD = {s = 'SADD', z = 'ZADD', h = 'HSET'}
 local REMOVE = {s = 'SREM', z = 'ZREM', h = 'HDEL'}
 
+local INFINITY = 1e308 * 10 -- math.huge is the greatest finite number on the embedded server
+
 -- score_text is the shortest decimal that round-trips, laid out as the log's
 -- JSON does it: the bytes that decide a tie. Text becomes a number by `+ 0`: the
 -- embedded server's tonumber knows no exponents.
 local function score_text(x)
-  if x == math.huge then return 'inf' end
-  if x == -math.huge then return '-inf' end
+  if x == INFINITY then return 'inf' end
+  if x == -INFINITY then return '-inf' end
   if x == 0 then return '0' end
   local text
   for precision = 0, 16 do

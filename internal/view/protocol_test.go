@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/hlc"
@@ -277,30 +276,6 @@ func TestRepairBeforeTheFirstWrite(t *testing.T) {
 			t.Fatalf("counter %s, want 1080", got)
 		}
 		checkSidecars(t, db, append(log, late, other))
-	})
-}
-
-// A sum that this batch itself has built is taken apart before the log is asked.
-func TestOwnSumsNeedNoRepair(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		db := openDB(t, e.url)
-		mustApply(t, db, batchAt(0, 1, ev(1, -950, "n", event.Set{Value: []byte("5"), ExpireAtMS: testNow - 930})))
-		var log []event.Event
-		for i := range int64(60) {
-			log = append(log, ev(0, -990+i, "n", incr(1)))
-		}
-		mustApply(t, db, batchAt(1, 61, log...))
-		if f, _ := db.Facts(context.Background(), []byte("n")); !f.NewLife && f.Exact != "" {
-			t.Fatalf("%+v", f)
-		}
-		want := crdt.Fold(append(log, ev(1, -950, "n", event.Set{Value: []byte("5"), ExpireAtMS: testNow - 930})), testNow)
-		got, _ := db.Read(context.Background(), []byte("n"), ReadOptions{Now: testNow})
-		if len(want) != 1 && got.Type == crdt.None {
-			return
-		}
-		if len(want) != 1 || !got.Equal(want[0]) {
-			t.Fatalf("got %s, want %s", canonical([]crdt.View{got}), canonical(want))
-		}
 	})
 }
 

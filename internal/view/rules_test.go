@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/geokv/geokv/internal/crdt"
@@ -293,7 +294,7 @@ func TestTies(t *testing.T) {
 			{event.Set{Value: []byte("a"), ExpireAtMS: testNow + 5}, set("a")},
 			{sadd("m"), event.SRem{Members: split([]string{"m"})}}, {incr(1), incr(1)},
 			{field("a"), field("a\xff")}, {field("b"), event.HDel{Fields: split([]string{"f"})}},
-			{score(9), score(10)}, {score(0.1), score(1e-7)}, {score(1e21), score(-1e21)}, {score(2.5), score(25)},
+			{score(9), score(10)}, {score(0.1), score(1e-7)}, {score(1e21), score(-1e21)}, {score(2.5), score(25)}, {score(math.Inf(1)), score(5)}, {score(math.Inf(-1)), score(-5)},
 			{entry("a"), entry("b")},
 		} {
 			a, b := ev(0, -5, "k", pair[0]), ev(0, -5, "k", pair[1])

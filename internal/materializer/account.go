@@ -107,15 +107,17 @@ func (m *Materializer) followProgress(ctx context.Context) {
 	for ok {
 		var done, total int64
 		for p, g := range goals {
-			pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
-			if err != nil {
-				break
-			}
 			total += g.end - g.start
-			done += max(0, min(pos.Offset, g.end)-g.start)
-			if pos.Offset >= g.end {
-				goals[p] = goal{g.start, g.end, true}
+			if !g.reached {
+				pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
+				if err != nil {
+					break
+				}
+				g.applied = max(0, min(pos.Offset, g.end)-g.start)
+				g.reached = pos.Offset >= g.end
+				goals[p] = g
 			}
+			done += g.applied
 		}
 		ready := allReached(goals)
 		m.stats.progress(percentOf(done, total, ready), ready)
@@ -128,8 +130,10 @@ func (m *Materializer) followProgress(ctx context.Context) {
 
 const progressEvery = 100 * time.Millisecond
 
+// goal is a partition's part of the log that existed at start.
 type goal struct {
 	start, end int64
+	applied    int64 // records of it
 	reached    bool
 }
 

@@ -1,0 +1,395 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
+)
+
+// faultTimeout is how long a broker may take to stop or start.
+const faultTimeout = 2 * time.Minute
+
+// pressed gives a key to whoever it is for: the overlay on top, else the pane
+// with the focus, else everywhere.
+func (m *Model) pressed(msg tea.KeyMsg) tea.Cmd {
+	s := m.scope()
+	a, bound := lookup(m.c.keys, s, msg.String())
+	if msg.Paste && s.typing() {
+		bound = false
+	}
+	if a == actQuit && bound {
+		return tea.Quit
+	}
+	if n := len(m.overlays); n > 0 {
+		top := m.overlays[n-1]
+		if bound {
+			return top.act(m, a)
+		}
+		if t, ok := top.(typist); ok {
+			return t.typed(m, msg)
+		}
+		return nil
+	}
+	if !bound {
+		return nil
+	}
+	return m.do(a)
+}
+
+// do carries out an action in the pane with the focus, or everywhere.
+func (m *Model) do(a action) tea.Cmd {
+	switch m.focus {
+	case scopeRegions:
+		if m.regions.act(a) {
+			return nil
+		}
+		if cmd, ok := m.doRegion(a); ok {
+			return cmd
+		}
+	case scopeMirrors:
+		if m.mirrors.act(a) {
+			return nil
+		}
+		if cmd, ok := m.doLink(a); ok {
+			return cmd
+		}
+	case scopeSim:
+		if cmd, ok := m.doSim(a); ok {
+			return cmd
+		}
+	case scopeEvents:
+		if a == actOpen {
+			return m.openDetail()
+		}
+		if a == actFind {
+			return m.openFind()
+		}
+		if m.events.act(a) {
+			return nil
+		}
+	}
+	return m.doAnywhere(a)
+}
+
+func (m *Model) doAnywhere(a action) tea.Cmd {
+	switch a {
+	case actHelp:
+		m.push(&help{c: m.c, first: m.focus})
+	case actPalette:
+		m.push(newCommandLine(m.c))
+	case actNextPane:
+		m.focusOn(m.neighbour(1))
+	case actPrevPane:
+		m.focusOn(m.neighbour(-1))
+	case actRegions:
+		m.focusOn(scopeRegions)
+	case actEvents:
+		m.focusOn(scopeEvents)
+	case actMirrors:
+		m.focusOn(scopeMirrors)
+	case actSim:
+		m.focusOn(scopeSim)
+	case actZoom:
+		m.zoomed = !m.zoomed
+		m.arrange()
+	case actWrite:
+		return m.openForm(event.Operation{Region: m.regions.selectedRegion()})
+	case actInspect:
+		return m.inspect(m.keyAtCursor())
+	case actFilter:
+		return m.openFilter()
+	case actPause:
+		m.events.act(a)
+	case actCopy:
+		return m.showCommand(m.equivalent())
+	case actSimToggle:
+		return m.toggleSim()
+	case actFaster:
+		return m.setRate(m.simulator.nextRate(true))
+	case actSlower:
+		return m.setRate(m.simulator.nextRate(false))
+	case actMouse:
+		return m.toggleMouse()
+	case actTheme:
+		m.c.setTheme(m.c.theme.next())
+		return m.notify("theme "+string(m.c.theme), false)
+	case actBack:
+		m.back()
+	}
+	return nil
+}
+
+func (m *Model) focusOn(s scope) {
+	m.focus = s
+	m.arrange()
+}
+
+func (m *Model) neighbour(step int) scope {
+	order := []scope{scopeRegions, scopeEvents, scopeMirrors, scopeSim}
+	for i, s := range order {
+		if s == m.focus {
+			return order[(i+step+len(order))%len(order)]
+		}
+	}
+	return scopeEvents
+}
+
+// back takes away one thing: zoom, then find, then filter.
+func (m *Model) back() {
+	switch {
+	case m.zoomed:
+		m.zoomed = false
+		m.arrange()
+	case m.events.findSet:
+		m.events.setFind(noFilter)
+	case m.events.filterSet:
+		m.events.setFilter(noFilter)
+	}
+}
+
+// keyAtCursor is the key that the user is looking at; nil when there is none.
+func (m *Model) keyAtCursor() []byte {
+	switch m.focus {
+	case scopeRegions:
+		return m.regions.selectedKey()
+	case scopeEvents:
+		if r := m.events.selected(); r != nil {
+			return r.event.Key
+		}
+	}
+	return nil
+}
+
+func (m *Model) inspect(key []byte) tea.Cmd {
+	n := newInspector(m.c, key, m.naming)
+	m.push(n)
+	return n.read(m.regions.report)
+}
+
+func (m *Model) openForm(preset event.Operation) tea.Cmd {
+	m.form.preset(preset)
+	m.push(m.form)
+	return nil
+}
+
+func (m *Model) openDetail() tea.Cmd {
+	r := m.events.selected()
+	if r == nil {
+		return m.notify("no event is selected", false)
+	}
+	m.events.freeze(false)
+	m.push(&detail{c: m.c, log: m.events, row: r})
+	return nil
+}
+
+func (m *Model) openFilter() tea.Cmd {
+	m.push(m.prompt("filter", m.events.filter, m.events.setFilter))
+	return nil
+}
+
+func (m *Model) openFind() tea.Cmd {
+	m.push(m.prompt("find", m.events.find, m.events.setFind))
+	return nil
+}
+
+func (m *Model) toggleMouse() tea.Cmd {
+	m.mouse = !m.mouse
+	if m.mouse {
+		m.say("mouse on: wheel and click select", false)
+		return tea.EnableMouseCellMotion
+	}
+	m.say("mouse off: the terminal selects text again", false)
+	return tea.DisableMouse
+}
+
+// doSim is what the simulator's pane does; ok is false for other actions.
+func (m *Model) doSim(a action) (tea.Cmd, bool) {
+	switch a {
+	case actOpen:
+		return m.toggleSim(), true
+	case actUp:
+		return m.setRate(m.simulator.nextRate(true)), true
+	case actDown:
+		return m.setRate(m.simulator.nextRate(false)), true
+	}
+	return nil, false
+}
+
+func (m *Model) toggleSim() tea.Cmd {
+	source := m.c.source
+	if m.simulator.state.Running {
+		return m.ask("stopping the simulator", callTimeout, func(ctx context.Context) doneMsg {
+			s, err := source.StopSim(ctx)
+			return doneMsg{done: "simulator stopped", err: err, sim: &s}
+		})
+	}
+	return m.startSim(m.simulator.state.Rate)
+}
+
+func (m *Model) startSim(rate float64) tea.Cmd {
+	source := m.c.source
+	return m.ask("starting the simulator", callTimeout, func(ctx context.Context) doneMsg {
+		s, err := source.StartSim(ctx, api.SimStart{Rate: rate})
+		return doneMsg{done: "simulator runs at " + perSecond(s.Rate), err: err, sim: &s}
+	})
+}
+
+func (m *Model) setRate(rate float64) tea.Cmd {
+	if !m.simulator.state.Running {
+		return m.startSim(rate)
+	}
+	source := m.c.source
+	m.simulator.state.Rate = rate // the next key starts from here, not from the answer
+	return m.ask("rate "+perSecond(rate), callTimeout, func(ctx context.Context) doneMsg {
+		s, err := source.SetSimRate(ctx, rate)
+		return doneMsg{done: "simulator at " + perSecond(s.Rate), err: err, sim: &s}
+	})
+}
+
+// doLink is what the mirror matrix does to the selected link.
+func (m *Model) doLink(a action) (tea.Cmd, bool) {
+	f, ok := m.mirrors.selected()
+	switch a {
+	case actCut, actHeal, actDelay:
+		if !ok {
+			return m.notify("there is no link", true), true
+		}
+	case actHealAll:
+		return m.links("healing every link", "every link is up, without delay", m.mirrors.flows, healFully), true
+	default:
+		return nil, false
+	}
+	switch a {
+	case actCut:
+		return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink), true
+	case actHeal:
+		return m.links("healing "+m.flowText(f), m.flowText(f)+" is up", []geo.Flow{f}, Faults.HealLink), true
+	}
+	return m.delayLink(f, m.mirrors.nextDelay(f)), true
+}
+
+func (m *Model) delayLink(f geo.Flow, d time.Duration) tea.Cmd {
+	done := fmt.Sprintf("%s is delayed by %s", m.flowText(f), millis(d.Milliseconds()))
+	if d == 0 {
+		done = m.flowText(f) + " has no delay"
+	}
+	return m.links("delaying "+m.flowText(f), done, []geo.Flow{f}, func(s Faults, ctx context.Context, f geo.Flow) (api.Lab, error) {
+		return s.DelayLink(ctx, f, d)
+	})
+}
+
+func (m *Model) flowText(f geo.Flow) string { return f.From + m.c.arrow + f.To }
+
+func healFully(s Faults, ctx context.Context, f geo.Flow) (api.Lab, error) {
+	if _, err := s.HealLink(ctx, f); err != nil {
+		return api.Lab{}, err
+	}
+	return s.DelayLink(ctx, f, 0)
+}
+
+// links does the same to several links and reports once.
+func (m *Model) links(doing, done string, flows []geo.Flow, do func(Faults, context.Context, geo.Flow) (api.Lab, error)) tea.Cmd {
+	if err := m.breakable(); err != nil {
+		return m.notify(err.Error(), true)
+	}
+	source := m.c.source
+	return m.ask(doing, callTimeout, func(ctx context.Context) doneMsg {
+		var lab api.Lab
+		var errs []error
+		for _, f := range flows {
+			now, err := do(source, ctx, f)
+			if err == nil {
+				lab = now
+			}
+			errs = append(errs, err)
+		}
+		if err := errors.Join(errs...); err != nil {
+			return doneMsg{err: err}
+		}
+		return doneMsg{done: done, lab: &lab}
+	})
+}
+
+// breakable says why nothing can be broken from here.
+func (m *Model) breakable() error {
+	switch {
+	case m.lab == nil && m.labErr != nil:
+		return fail.Wrap(fail.Unavailable, m.labErr, "faults cannot be injected here")
+	case m.lab == nil:
+		return fail.New(fail.Unavailable, "faults: the cluster has not answered yet")
+	}
+	return nil
+}
+
+// linksOf are all links from and to a region.
+func (m *Model) linksOf(region string) []geo.Flow {
+	var flows []geo.Flow
+	for _, f := range m.mirrors.flows {
+		if f.From == region || f.To == region {
+			flows = append(flows, f)
+		}
+	}
+	return flows
+}
+
+// doRegion is what the region panes do to the selected region or key.
+func (m *Model) doRegion(a action) (tea.Cmd, bool) {
+	region := m.regions.selectedRegion()
+	switch a {
+	case actOpen:
+		return m.inspect(m.regions.selectedKey()), true
+	case actCut:
+		return m.askCut(region), true
+	case actHeal:
+		return m.healRegion(region), true
+	case actStop:
+		return m.askStop(region), true
+	case actStart:
+		return m.startRegion(region), true
+	}
+	return nil, false
+}
+
+func (m *Model) askCut(region string) tea.Cmd {
+	flows := m.linksOf(region)
+	m.push(&confirm{c: m.c, question: "cut " + region + " off?",
+		effect: fmt.Sprintf("All %d mirror links from and to %s are cut. It goes on taking writes; nothing reaches the others until you heal it.", len(flows), region),
+		do:     func() tea.Cmd { return m.links("cutting "+region+" off", region+" is cut off", flows, Faults.CutLink) }})
+	return nil
+}
+
+func (m *Model) healRegion(region string) tea.Cmd {
+	return m.links("healing "+region, region+" is linked again", m.linksOf(region), Faults.HealLink)
+}
+
+func (m *Model) askStop(region string) tea.Cmd {
+	m.push(&confirm{c: m.c, question: "stop " + region + "?",
+		effect: fmt.Sprintf("The Kafka of %s goes away: writes there are refused and its events wait on no other region. Its data is kept; r starts it again.", region),
+		do: func() tea.Cmd {
+			return m.regionAction("stopping "+region, region+" is stopped", region, Faults.StopRegion)
+		}})
+	return nil
+}
+
+func (m *Model) startRegion(region string) tea.Cmd {
+	return m.regionAction("starting "+region, region+" runs", region, Faults.StartRegion)
+}
+
+func (m *Model) regionAction(doing, done, region string, do func(Faults, context.Context, string) (api.Lab, error)) tea.Cmd {
+	if err := m.breakable(); err != nil {
+		return m.notify(err.Error(), true)
+	}
+	source := m.c.source
+	return m.ask(doing, faultTimeout, func(ctx context.Context) doneMsg {
+		lab, err := do(source, ctx, region)
+		return doneMsg{done: done, err: err, lab: &lab}
+	})
+}

@@ -1,0 +1,59 @@
+package tui
+
+import (
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/geo"
+)
+
+// equivalent is the command line that shows, or does, what the cursor is on.
+func (m *Model) equivalent() string {
+	switch m.focus {
+	case scopeEvents:
+		if r := m.events.selected(); r != nil && m.events.frozen {
+			return r.command()
+		}
+		if m.events.filterSet {
+			return "geokv tail " + event.QuoteWords([]string{m.events.filter.String()})
+		}
+		return "geokv tail"
+	case scopeRegions:
+		if key := m.regions.selectedKey(); key != nil {
+			return (&inspector{c: m.c, key: key}).command()
+		}
+	case scopeMirrors:
+		if f, ok := m.mirrors.selected(); ok {
+			return m.linkCommand(f)
+		}
+	case scopeSim:
+		s := m.simulator.state
+		if s.Running {
+			return "geokv sim stop"
+		}
+		return fmt.Sprintf("geokv sim start --rate %g", max(s.Rate, 1))
+	}
+	return "geokv status --watch"
+}
+
+// linkCommand is the request that cuts the link, or heals it: faults have no
+// verb of their own on the command line.
+func (m *Model) linkCommand(f geo.Flow) string {
+	action := api.ActionCut
+	if m.mirrors.state(f) == api.ActionCut {
+		action = api.ActionHeal
+	}
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -d '{"action":"%s"}' %s/api/lab/links/%s/%s`, action, m.c.api, f.From, f.To)
+}
+
+// showCommand shows a command line and puts it on the clipboard.
+func (m *Model) showCommand(text string) tea.Cmd {
+	if text == "" {
+		return m.notify("there is no command for this", false)
+	}
+	m.push(&commandBox{c: m.c, text: text})
+	return m.copy(text)
+}

@@ -280,6 +280,9 @@ func (v *fakeView) store(b *view.Batch) {
 	var grown int64
 	for _, r := range b.Ranges {
 		p := wal.Partition{Topic: r.Topic, Index: r.Partition}
+		if r.To < r.From {
+			v.t.Errorf("%s: batch moves the position back from %d to %d", p, r.From, r.To)
+		}
 		pos := v.positions[p]
 		pos.Topic, pos.Partition, pos.Offset = r.Topic, r.Partition, r.To
 		lanes := maps.Clone(pos.Lanes)
@@ -371,6 +374,7 @@ type testWorld struct {
 	stop  func() error
 
 	lanes map[string]int64
+	small int // CatchUpBytes when not 0
 }
 
 // fakeHistory answers repairs.
@@ -396,7 +400,7 @@ func inWorld(t *testing.T, prepare func(*testWorld), test func(*testWorld)) {
 		if prepare != nil {
 			prepare(w)
 		}
-		w.start(nil)
+		w.start()
 		test(w)
 		if err := w.stop(); err != nil {
 			t.Errorf("Run: %v", err)
@@ -404,14 +408,12 @@ func inWorld(t *testing.T, prepare func(*testWorld), test func(*testWorld)) {
 	})
 }
 
-func (w *testWorld) start(change func(*Config)) {
+func (w *testWorld) start() {
 	cfg := Config{
 		Region: geo.Region{Name: "us"}, Topology: geo.Default(), Log: w.log, View: w.view,
 		Decoder: w.codec, Clock: w.clock, History: &w.past, Wall: time.Now,
 	}
-	if change != nil {
-		change(&cfg)
-	}
+	cfg.CatchUpBytes = w.small
 	m, err := New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

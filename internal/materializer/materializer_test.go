@@ -9,6 +9,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -209,6 +210,25 @@ func TestZombieIsFenced(t *testing.T) {
 	})
 }
 
+// The other owner is ahead of what is queued here: nothing is applied from the
+// queue, and the position never moves back.
+func TestOvertakenOwnerContinuesWhereTheOtherStands(t *testing.T) {
+	inWorld(t, func(w *testWorld) {
+		w.small = 200
+		var p wal.Partition
+		for range 10 {
+			p = w.write("us", "k")
+		}
+		w.view.steal = func(v *fakeView) {
+			v.positions[p] = view.Position{Offset: 6, Lanes: map[laneID]laneSet{seven: lane.SetOf(lane.Interval{Lo: 1, Hi: 6})}}
+		}
+	}, func(w *testWorld) {
+		w.settle()
+		w.wantApplied(4)
+		w.wantCounters(4, 0, 0)
+	})
+}
+
 func TestTornViewStopsThePartitionUntilItIsRebuilt(t *testing.T) {
 	inWorld(t, nil, func(w *testWorld) {
 		p := w.write("us", "k")
@@ -292,7 +312,7 @@ func TestStampsAreWitnessedUnlessTooFarAhead(t *testing.T) {
 }
 
 func TestViewThatIsDownAtStart(t *testing.T) {
-	down := make([]error, 40)
+	down := make([]error, 300)
 	for i := range down {
 		down[i] = errNetwork
 	}
@@ -301,7 +321,7 @@ func TestViewThatIsDownAtStart(t *testing.T) {
 		w.later(3 * time.Second)
 		w.wantApplied(0)
 		w.wantAlarm(alarmView, true)
-		w.later(time.Minute)
+		w.later(10 * time.Minute)
 		w.wantApplied(1)
 		w.wantAlarm(alarmView, false)
 	})
@@ -432,6 +452,30 @@ func TestRepairReadsHistoryAndSendsTheBatchAgain(t *testing.T) {
 		if got := w.view.at(p).Offset; got != 1 {
 			t.Errorf("position %d, want 1", got)
 		}
+	})
+}
+
+// A repair is computed for the positions the batch was made at, or not at all.
+func TestRepairAfterAnotherOwnerMovedIsDropped(t *testing.T) {
+	need := &view.RepairError{Keys: []view.RepairKey{{Key: []byte("k")}}}
+	inWorld(t, nil, func(w *testWorld) {
+		w.settle()
+		eu := w.write("eu", "k")
+		w.settle()
+		w.view.with(func() {
+			w.view.before = []error{need}
+			w.view.steal = func(v *fakeView) {
+				pos := v.positions[eu]
+				pos.Offset, pos.Lanes = 0, nil // rewound, as by an old snapshot
+				v.positions[eu] = pos
+			}
+		})
+		w.write("us", "k")
+		w.settle()
+		if len(w.past.asked) != 0 {
+			t.Errorf("history was asked below %+v", w.past.asked)
+		}
+		w.wantApplied(3) // eu's event once more
 	})
 }
 

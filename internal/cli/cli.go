@@ -101,7 +101,7 @@ MirrorMaker 2 carries each region's log to the others.`,
 	root.AddCommand(
 		newUp(s), newServe(s), newMaterialize(s), newSim(s),
 		newProduce(s), newGet(s), newKeys(s),
-		newTUI(s), newTail(s), newStatus(s),
+		newTUI(s), newTail(s), newStatus(s), newFold(s),
 		newConfig(s), newCompletion(s), newVersion(s),
 	)
 	root.AddCommand(helpTopics()...)

@@ -67,8 +67,8 @@ func (s *spool) partOf(key []byte) *part {
 type part struct {
 	create  func() (*os.File, error)
 	file    *os.File // nil while memory suffices
-	pending []byte // not yet in the file
-	written int64  // bytes in the file
+	pending []byte   // not yet in the file
+	written int64    // bytes in the file
 }
 
 const pendingMax = 32 << 10

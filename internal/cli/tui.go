@@ -145,7 +145,7 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 		return errors.Join(err, e.close())
 	}
 	options.Regions, options.Title = e.app.Regions(), "embedded here"
-	options.Notice = "no cluster was running: this one runs inside the terminal interface and ends with it"
+	options.Notice = "no cluster was running: started one here, it ends with this screen"
 	running, stop := context.WithCancel(ctx)
 	shown := make(chan error, 1)
 	err = s.host(running, e.app, h, app.LabControl{Lab: labPort{e.cluster}}, func(address string) error {

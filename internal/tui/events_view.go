@@ -36,8 +36,11 @@ func (l *eventLog) columnsFor(w int) columns {
 	if n*(fullBlock+1) > w*45/100 {
 		cols.block, cols.delay, cols.slowest = 2, false, true
 	}
-	if n*(cols.block+1) > w*45/100 {
+	if n*(cols.block+1) > w*35/100 && cols.slowest {
 		cols.block = 1
+	}
+	if cols.slowest && w < 100 {
+		cols.time = 8
 	}
 	used := 1 + cols.time + 1 + cols.origin + 1 + cols.op + 1 + 1 + n*(cols.block+1)
 	if cols.slowest {
@@ -104,7 +107,7 @@ func (l *eventLog) status() []span {
 	}
 	add(fmt.Sprintf("%s/%s", count(min(l.cursor+1, len(l.shown))), count(len(l.shown))), l.c.dim)
 	add(fmt.Sprintf("%s new", count(l.waiting)), l.c.accent)
-	add("paused, End resumes", l.c.warn)
+	add("paused", l.c.warn)
 	return parts
 }
 

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/charmbracelet/lipgloss"
 )
@@ -12,7 +13,7 @@ const minCard = 26
 // View renders the box: nearly the whole screen.
 func (n *inspector) View() []string {
 	c := n.c
-	w, h := n.w-2, n.h-2
+	w, h := n.w, n.h-2 // all but header and footer
 	if n.typing {
 		return n.askView(min(w, 70))
 	}
@@ -123,10 +124,19 @@ func (n *inspector) cardLines(k card, w int, unique map[string]bool) []string {
 		}
 		return lines
 	}
-	lines = append(lines, n.valueLines(k, w, unique)...)
-	if len(k.facts) > 0 {
-		lines = append(lines, spaces(w))
+	value, facts := n.valueLines(k, w, unique), n.factLines(k, w)
+	if len(value) == 0 || len(facts) == 0 {
+		return slices.Concat(lines, value, facts)
 	}
+	if k.list { // which may be long: what is said about it stands first
+		return slices.Concat(lines, facts, []string{spaces(w)}, value)
+	}
+	return slices.Concat(lines, value, []string{spaces(w)}, facts)
+}
+
+func (n *inspector) factLines(k card, w int) []string {
+	c := n.c
+	var lines []string
 	for _, fact := range k.facts {
 		for i, text := range wrap(clean(fact), w-2) {
 			bullet := "  "

@@ -54,7 +54,7 @@ func arrange(width, height int, focus scope, zoomed bool, links, wanted int) lay
 		}
 		return l
 	}
-	side := min(max(width*36/100, 46), 72)
+	side := min(max(width*36/100, 44), 72)
 	l.events = rect{0, below.y, width - side, below.h}
 	mirrors := min(links+3, max(below.h-9, below.h/2))
 	l.mirrors = rect{width - side, below.y, side, mirrors}

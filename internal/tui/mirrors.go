@@ -124,7 +124,7 @@ func (p *mirrorsPane) View(focused bool) []string {
 	name := p.nameWidth(inner)
 	spark := inner - (2 + 2*name + 1 + 1 + 8 + 6 + 6 + 6 + 1)
 	body := []string{c.plainLine(inner, "  "+fit("link", 2*name+2, "")+fit("state", 8, "")+
-		fitRight("gap", 6, "")+fitRight("lag", 6, "")+fitRight("rate", 6, "")+" last minute", c.dim)}
+		fitRight("gap", 6, "")+fitRight("lag", 6, "")+fitRight("rate", 6, "")+" "+shorten("history", max(spark, 0), ""), c.dim)}
 	for i := p.top; i < min(p.top+room, len(p.flows)); i++ {
 		body = append(body, p.flowLine(p.flows[i], inner, name, spark, focused && i == p.cursor))
 	}
@@ -144,7 +144,10 @@ func (p *mirrorsPane) nameWidth(w int) int {
 	for _, name := range p.c.regions {
 		longest = max(longest, len(name))
 	}
-	return max(min(longest, (w-40)/2), min(longest, 4))
+	if (w - 31 - 2*longest) >= 8 {
+		return longest
+	}
+	return max(min(longest, (w-31)/2), 2)
 }
 
 func (p *mirrorsPane) flowLine(f geo.Flow, w, name, spark int, selected bool) string {

@@ -19,7 +19,7 @@ func (m *Model) moused(msg tea.MouseMsg) {
 		m.mousedOverlay(m.overlays[n-1], msg)
 		return
 	}
-	s, place, ok := m.layout.at(msg.X, msg.Y)
+	s, pane, ok := m.layout.at(msg.X, msg.Y)
 	if !ok {
 		return
 	}
@@ -30,7 +30,7 @@ func (m *Model) moused(msg tea.MouseMsg) {
 		m.wheel(s, actDown)
 	case tea.MouseButtonLeft:
 		m.focus = s
-		m.click(s, msg.X-place.x, msg.Y-place.y)
+		m.click(s, msg.X-pane.x, msg.Y-pane.y)
 		m.arrange()
 	}
 }
@@ -44,8 +44,8 @@ func (m *Model) mousedOverlay(top overlay, msg tea.MouseMsg) {
 	case tea.MouseButtonLeft:
 		box := top.View()
 		w, h := cells(box[0]), len(box)
-		place := rect{(m.layout.width - w) / 2, max((m.layout.height-h)/2, 0), w, h}
-		if !place.contains(msg.X, msg.Y) && !top.scope().typing() {
+		x, y := place(m.layout.width, m.layout.height, w, h)
+		if !(rect{x, y, w, h}).contains(msg.X, msg.Y) && !top.scope().typing() {
 			m.pop()
 		}
 	}

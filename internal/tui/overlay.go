@@ -21,22 +21,32 @@ type typist interface {
 	typed(m *Model, msg tea.KeyMsg) tea.Cmd
 }
 
-// lay puts a box into the middle of a screen. Wide characters that the box
+// place is where a box of a size stands: its top stays where it is when the box
+// grows, as long as there is room below.
+func place(width, height, w, h int) (x, y int) {
+	return (width - w) / 2, max(min(height/5, height-1-h), 0)
+}
+
+// lay puts a box over a screen. Wide characters that the box
 // cuts in half become blanks, so that every line keeps its width.
 func lay(base, box []string, width int) []string {
 	if len(box) == 0 {
 		return base
 	}
 	w := cells(box[0])
-	x, y := (width-w)/2, max((len(base)-len(box))/2, 0)
+	x, y := place(width, len(base), w, len(box))
 	for i, line := range box {
 		if y+i >= len(base) {
 			break
 		}
 		left := ansi.Truncate(base[y+i], x, "")
 		left += spaces(x - cells(left))
+		room := width - x - w
 		right := ansi.TruncateLeft(base[y+i], x+w, "")
-		right = spaces(width-x-w-cells(right)) + right
+		if cells(right) > room { // half of a wide character is left
+			right = ansi.TruncateLeft(base[y+i], x+w+1, "")
+		}
+		right = spaces(room-cells(right)) + right
 		base[y+i] = left + line + right
 	}
 	return base

@@ -177,15 +177,15 @@ func (p *commandLine) View() []string {
 func wrongArgs(name string) error {
 	for _, e := range entries() {
 		if e.name == name {
-			return usageError(name + " " + e.args)
+			return usageError("usage: " + name + " " + e.args)
 		}
 	}
-	return usageError(name)
+	return usageError("usage: " + name)
 }
 
 type usageError string
 
-func (e usageError) Error() string { return "usage: " + string(e) }
+func (e usageError) Error() string { return string(e) }
 
 // region checks a region's name.
 func (m *Model) region(name string) (string, error) {
@@ -310,7 +310,7 @@ func runDelay(m *Model, args []string) (tea.Cmd, error) {
 		d, err = 0, nil
 	}
 	if err != nil || d < 0 {
-		return nil, usageError("delay FROM TO DURATION, such as 300ms")
+		return nil, usageError("usage: delay FROM TO DURATION, such as 300ms")
 	}
 	return m.delayLink(f, d), nil
 }

@@ -182,8 +182,7 @@ func (p *regionsPane) click(x, y int) {
 			continue
 		}
 		p.region = i
-		facts := len(p.facts(i, width-2, g.height-2))
-		if k := y%g.height - 1 - facts + p.top; k >= p.top && k < len(p.names) && y%g.height < g.height-1 {
+		if k := y%g.height - 1 - p.factCount(g) + p.top; k >= p.top && k < len(p.names) && y%g.height < g.height-1 {
 			p.key = k
 		}
 	}
@@ -198,4 +197,15 @@ func (p *regionsPane) column(g grid, paneRow, column int) (left, width int) {
 	}
 	left = p.w * column / inRow
 	return left, p.w*(column+1)/inRow - left
+}
+
+// factCount is how many lines stand above the keys, alike in every pane, so that
+// a key stands in the same line everywhere.
+func (p *regionsPane) factCount(g grid) int {
+	n := 0
+	for i := range p.c.regions {
+		_, width := p.column(g, i/g.perRow, i%g.perRow)
+		n = max(n, len(p.facts(i, width-2, g.height-2)))
+	}
+	return min(n, g.height-2)
 }

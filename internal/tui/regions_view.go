@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/charmbracelet/lipgloss"
@@ -16,6 +17,7 @@ func (p *regionsPane) View(focused bool) []string {
 		return p.table(focused)
 	}
 	p.keepVisible(g)
+	facts := p.factCount(g)
 	var lines []string
 	for paneRow := range g.rows {
 		height := g.height
@@ -25,7 +27,7 @@ func (p *regionsPane) View(focused bool) []string {
 		var panes [][]string
 		for column := range g.perRow {
 			if _, width := p.column(g, paneRow, column); width > 0 {
-				panes = append(panes, p.pane(paneRow*g.perRow+column, width, height, focused))
+				panes = append(panes, p.pane(paneRow*g.perRow+column, rect{w: width, h: height}, facts, focused))
 			}
 		}
 		lines = append(lines, beside(panes...)...)
@@ -36,12 +38,7 @@ func (p *regionsPane) View(focused bool) []string {
 // keepVisible scrolls the keys of all panes alike, so that a key stands in the
 // same line everywhere.
 func (p *regionsPane) keepVisible(g grid) {
-	_, width := p.column(g, 0, 0)
-	room := g.height - 2
-	for i := range p.c.regions {
-		room = min(room, g.height-2-len(p.facts(i, width-2, g.height-2)))
-	}
-	room = max(room, 1)
+	room := max(g.height-2-p.factCount(g), 1)
 	if p.key < p.top {
 		p.top = p.key
 	}
@@ -51,17 +48,22 @@ func (p *regionsPane) keepVisible(g grid) {
 	p.top = max(min(p.top, len(p.names)-room), 0)
 }
 
-func (p *regionsPane) pane(i, w, h int, focused bool) []string {
+func (p *regionsPane) pane(i int, size rect, facts int, focused bool) []string {
 	c := p.c
+	w, h := size.w, size.h
 	name := c.regions[i]
 	selected := i == p.region
 	glyph, word, style := p.state(name)
-	title := []span{{name, c.origin(name).Bold(true)}, {" " + glyph + " " + word, style}}
+	room := w - 6 - cells(glyph+word) - 2 // the state must be told, the name may be shortened
+	title := []span{{glyph + " ", style}, {shorten(name, room, c.ellipsis), c.origin(name).Bold(true)}, {" " + word, style}}
 	var right []span
 	if n := p.differing(i); n > 0 {
 		right = []span{{strconv.Itoa(n) + " differ", c.warn}}
 	}
-	body := p.facts(i, w-2, h-2)
+	body := p.facts(i, w-2, p.grid().height-2)
+	for len(body) < facts {
+		body = append(body, spaces(w-2))
+	}
 	for k := p.top; k < len(p.names) && len(body) < h-2; k++ {
 		body = append(body, p.keyLine(i, k, w-2, focused && selected && k == p.key))
 	}
@@ -138,6 +140,13 @@ func (p *regionsPane) progressLine(r *api.RegionReport, w int) string {
 		applied, end = applied+o.Applied, end+o.End
 	}
 	keys := []span{{count(r.Keys), c.text}, {" keys", c.dim}}
+	if len(r.Origins) == 0 { // its log cannot be read
+		text := "applied unknown"
+		if len(text)+spanCells(keys) >= w {
+			text = "unknown"
+		}
+		return c.ends(w, false, []span{{text, c.dim}}, keys)
+	}
 	position := []span{{"applied ", c.dim}, {count(applied), c.text}, {"/" + count(end), c.dim}}
 	if spanCells(position)+spanCells(keys) >= w {
 		position = position[1:]
@@ -152,6 +161,9 @@ func (p *regionsPane) lagLine(r *api.RegionReport, w int) string {
 		style = c.warn
 	}
 	lag := []span{{"lag ", c.dim}, {count(r.LagEvents) + " ev ", style}, {millis(r.LagMS), style}}
+	if len(r.Origins) == 0 {
+		lag = []span{{"lag unknown", c.dim}}
+	}
 	clockStyle := c.text
 	if r.ClockOffsetMS > 250 || r.ClockOffsetMS < -250 {
 		clockStyle = c.warn
@@ -163,33 +175,53 @@ func (p *regionsPane) lagLine(r *api.RegionReport, w int) string {
 	return c.ends(w, false, lag, clock)
 }
 
+// signedMillis renders an offset in at most six cells.
 func signedMillis(ms int64) string {
 	if ms >= 0 {
 		return "+" + millis(ms)
 	}
-	return millis(ms)
+	return "-" + millis(-ms)
 }
 
 // originsLine has all origins in one line: name, lag in events and time, and
-// after a + what the mirror has not brought.
+// after a + what the mirror has not brought. Where not all fit, those that lag
+// stand first.
 func (p *regionsPane) originsLine(r *api.RegionReport, w int) string {
 	c := p.c
-	var spans []span
-	for i, o := range r.Origins {
-		if i > 0 {
-			spans = append(spans, span{" ", c.dim})
-		}
-		spans = append(spans, span{o.Origin + " ", c.origin(o.Origin)})
-		text, style := strconv.FormatInt(o.LagEvents, 10), c.dim
+	var behind, level []span
+	for _, o := range r.Origins {
+		text, style, list := strconv.FormatInt(o.LagEvents, 10), c.dim, &level
 		if o.LagEvents > 0 {
-			text, style = fmt.Sprintf("%d/%s", o.LagEvents, millis(o.LagMS)), c.warn
+			text = fmt.Sprintf("%d/%s", o.LagEvents, millis(o.LagMS))
 		}
 		if o.MirrorGap > 0 {
-			text, style = text+"+"+strconv.FormatInt(o.MirrorGap, 10), c.warn
+			text += "+" + strconv.FormatInt(o.MirrorGap, 10)
 		}
-		spans = append(spans, span{text, style})
+		if o.LagEvents > 0 || o.MirrorGap > 0 {
+			style, list = c.warn, &behind
+		}
+		*list = append(*list, span{o.Origin + " ", c.origin(o.Origin)}, span{text + " ", style})
 	}
-	return c.line(w, false, spans...)
+	if all := slices.Concat(behind, level); spanCells(all) <= w+1 {
+		return c.line(w, false, p.inOrder(r, all)...)
+	}
+	if len(behind) == 0 {
+		return c.plainLine(w, "no origin lags", c.dim)
+	}
+	return c.line(w, false, behind...)
+}
+
+// inOrder puts the pairs of name and text back into the order of the regions.
+func (p *regionsPane) inOrder(r *api.RegionReport, pairs []span) []span {
+	var ordered []span
+	for _, o := range r.Origins {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i].text == o.Origin+" " {
+				ordered = append(ordered, pairs[i], pairs[i+1])
+			}
+		}
+	}
+	return ordered
 }
 
 func (p *regionsPane) originLine(o api.OriginReport, w int) string {
@@ -287,7 +319,7 @@ func (p *regionsPane) table(focused bool) []string {
 	}
 	p.from = max(min(p.from, len(c.regions)-room), 0)
 	body := []string{c.plainLine(w, "  "+fit("region", nameWidth, "")+" "+fit("state", 12, "")+
-		fitRight("applied/end", 17, "")+fitRight("lag", 7, "")+fitRight("time", 6, "")+fitRight("keys", 8, "")+fitRight("clock", 8, "")+"  note", c.dim)}
+		fitRight("applied/end", 17, "")+fitRight("lag", 7, "")+fitRight("time", 6, "")+fitRight("keys", 8, "")+fitRight("clock", 8, ""), c.dim)}
 	for i := p.from; i < min(p.from+room, len(c.regions)); i++ {
 		body = append(body, p.tableLine(i, w, nameWidth, focused && i == p.region))
 	}

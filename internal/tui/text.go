@@ -46,6 +46,11 @@ func agreed(cluster string, runes []rune) bool {
 	if len(runes) > 3 || unicode.In(runes[0], unicode.Mn, unicode.Me) {
 		return false
 	}
+	for _, r := range runes[1:] {
+		if r >= 0x1f3fb && r <= 0x1f3ff { // skin tones: a cluster here, a block of their own there
+			return false
+		}
+	}
 	return ansi.StringWidth(cluster) == ansi.StringWidthWc(cluster)
 }
 
@@ -133,8 +138,8 @@ func millis(ms int64) string {
 	switch {
 	case n < 1000 && (sign == "" || n < 100):
 		return sign + strconv.FormatInt(n, 10) + "ms"
-	case n < 9950 && sign == "":
-		return strconv.FormatFloat(float64(n)/1000, 'f', 1, 64) + "s"
+	case n < 9950:
+		return sign + strconv.FormatFloat(float64(n)/1000, 'f', 1, 64) + "s"
 	case n < 100_000:
 		return sign + strconv.FormatInt((n+500)/1000, 10) + "s"
 	case n < 100*60_000:

@@ -69,30 +69,41 @@ func (m *Model) header() string {
 	c := m.c
 	now := c.wall()
 	left := " geokv  " + m.title
-	var parts []string
-	switch r := m.regions.report; {
-	case m.regions.err != nil:
-		parts = append(parts, c.down+" no answer, asking again")
-	case r == nil:
-		parts = append(parts, "connecting"+c.ellipsis)
-	case r.Converged:
-		parts = append(parts, c.up+" all regions agree")
-	default:
-		parts = append(parts, c.pending+" events on their way")
-	}
+	parts := []string{m.agreement()}
 	if m.stream != nil {
 		parts = append(parts, c.down+" event stream down")
 	}
-	if n := len(m.regions.verdicts); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s differ", plural(n, "key", "keys")))
-	}
-	parts = append(parts, perSecond(m.rates.events.rate(now.Unix()))+" events")
+	parts = append(parts, "events "+perSecond(m.rates.events.rate(now.Unix())))
 	right := strings.Join(parts, "  ") + "  " + now.In(c.zone).Format("15:04:05") + " "
 	w := m.layout.width
 	if room := w - cells(right); room >= cells(left)/2 {
 		return c.header.Render(fit(left, room, c.ellipsis) + right)
 	}
 	return c.header.Render(fit(" geokv  "+right, w, c.ellipsis))
+}
+
+// agreement is the one thing everybody wants to know.
+func (m *Model) agreement() string {
+	c, r := m.c, m.regions.report
+	apart := 0
+	for _, v := range m.regions.verdicts {
+		if v == diverged {
+			apart++
+		}
+	}
+	switch {
+	case m.regions.err != nil:
+		return c.down + " no answer"
+	case r == nil:
+		return "connecting" + c.ellipsis
+	case apart > 0:
+		return c.diverged + " " + plural(apart, "key", "keys") + " diverged"
+	case len(m.regions.verdicts) > 0:
+		return c.pending + " " + plural(len(m.regions.verdicts), "key differs", "keys differ") + ", on their way"
+	case r.Converged:
+		return c.up + " all agree"
+	}
+	return c.pending + " on their way"
 }
 
 // footer has the keys that matter now, or for a while what has just happened.
@@ -118,46 +129,83 @@ func (m *Model) footer() string {
 	return c.ends(w, false, keys, []span{said})
 }
 
-// footerCount is how many keys the footer names.
-const footerCount = 5
-
-// footerKeys are the first keys of the scope that have a short name, then those
-// of everywhere; help is always the last.
+// footerKeys are the five keys that matter now.
 func (m *Model) footerKeys() []span {
 	c := m.c
-	s := m.scope()
-	var chosen []binding
-	pick := func(from scope, limit int) {
-		for _, b := range c.keys {
-			if b.scope == from && b.short != "" && len(chosen) < limit {
-				chosen = append(chosen, b)
-			}
-		}
-	}
-	if s.modal() {
-		pick(s, footerCount)
-	} else {
-		pick(s, 2)
-		for _, a := range []action{actWrite, actFilter, actPause, actSimToggle} {
-			if len(chosen) == footerCount-1 {
-				break
-			}
-			chosen = append(chosen, globalBinding(c.keys, a))
-		}
-		chosen = append(chosen, globalBinding(c.keys, actHelp))
-	}
 	spans := []span{{" ", c.dim}}
-	for _, b := range chosen {
+	for _, b := range m.matters() {
 		spans = append(spans, span{keyName(b.keys[0], c.ascii), c.key}, span{" " + b.short + "   ", c.dim})
 	}
 	return spans
 }
 
-func globalBinding(bindings []binding, a action) binding {
-	for _, b := range bindings {
-		if b.scope == scopeGlobal && b.action == a {
-			return b
+const footerCount = 5
+
+// matters picks them: of an overlay the first with a short name; in a pane what
+// can be done to what is selected, as it is now.
+func (m *Model) matters() []binding {
+	s := m.scope()
+	var chosen []binding
+	if s.modal() {
+		for _, b := range m.c.keys {
+			if b.scope == s && b.short != "" && len(chosen) < footerCount {
+				chosen = append(chosen, b)
+			}
+		}
+		return chosen
+	}
+	for _, a := range append(m.paneMatters(), actHelp) {
+		if b, ok := bindingOf(m.c.keys, s, a); ok {
+			chosen = append(chosen, b)
 		}
 	}
-	return binding{}
+	return chosen
+}
+
+func (m *Model) paneMatters() []action {
+	switch m.focus {
+	case scopeRegions:
+		return m.regionMatters()
+	case scopeMirrors:
+		f, _ := m.mirrors.selected()
+		if m.mirrors.state(f) == "cut" {
+			return []action{actHeal, actHealAll, actDelay, actWrite}
+		}
+		return []action{actCut, actDelay, actHealAll, actWrite}
+	case scopeSim:
+		return []action{actOpen, actFaster, actSlower, actWrite}
+	}
+	if m.events.frozen {
+		return []action{actLast, actOpen, actInspect, actFilter}
+	}
+	return []action{actOpen, actPause, actWrite, actFilter}
+}
+
+func (m *Model) regionMatters() []action {
+	cut, stop := actCut, actStop
+	if m.lab != nil {
+		for _, l := range m.lab.Links {
+			if region := m.regions.selectedRegion(); l.State == "cut" && (l.From == region || l.To == region) {
+				cut = actHeal
+			}
+		}
+		for _, r := range m.lab.Regions {
+			if r.Region == m.regions.selectedRegion() && !r.Up {
+				stop = actStart
+			}
+		}
+	}
+	return []action{actOpen, cut, stop, actWrite}
+}
+
+// bindingOf finds what brings an action about, in a pane or everywhere.
+func bindingOf(bindings []binding, s scope, a action) (binding, bool) {
+	for _, from := range []scope{s, scopeGlobal} {
+		for _, b := range bindings {
+			if b.scope == from && b.action == a {
+				return b, true
+			}
+		}
+	}
+	return binding{}, false
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -19,28 +18,27 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/offspring"
 )
 
 // Config says how to start a Server.
 type Config struct {
 	Dir    string // for the snapshot, the configuration and the log file
+	Port   int    // on the loopback; 0 chooses a free one
 	Binary string // "" looks for redis-server in PATH
 	User   string // has full access with Secret; everyone else reads
 	Secret string
 	Logger *slog.Logger
 }
 
-// Server is a running redis-server.
+// Server is a redis-server that is started again, at the same port, when it
+// ends on its own.
 type Server struct {
-	cfg      Config
-	addr     string
-	cmd      *exec.Cmd
-	exited   chan struct{} // closed when the process is gone
-	stopping atomic.Bool
+	cfg     Config
+	process *offspring.Process
 }
 
 // Waits for the process: to answer, which includes loading its snapshot, and to
@@ -64,54 +62,68 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		}
 		cfg.Binary = binary
 	}
-	if err := endOrphan(ctx, cfg); err != nil {
+	if err := endOrphan(cfg); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, exited: make(chan struct{})}
+	if cfg.Port == 0 {
+		port, err := freePort()
+		if err != nil {
+			return nil, fail.Wrap(fail.Unavailable, err, "find a port for redis-server")
+		}
+		cfg.Port = port
+	}
+	s := &Server{cfg: cfg}
 	if err := s.launch(); err != nil {
 		return nil, err
 	}
 	if err := s.awaitAnswer(ctx); err != nil {
-		s.kill()
+		s.process.Stop(0)
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) launch() error {
-	port, err := freePort()
-	if err != nil {
-		return fail.Wrap(fail.Unavailable, err, "find a port for redis-server")
+// endOrphan ends the redis-server of a parent that was killed: two servers on
+// one directory overwrite each other's snapshots. It writes its snapshot first.
+func endOrphan(cfg Config) error {
+	ended, err := offspring.EndOrphans(cfg.Dir, configFile(cfg.Dir))
+	if len(ended) > 0 {
+		cfg.Logger.Warn("ended the redis-server that an earlier run left behind", "directory", cfg.Dir)
 	}
-	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	config := filepath.Join(s.cfg.Dir, "redis.conf")
-	if err := os.WriteFile(config, []byte(s.configuration(port)), 0o600); err != nil {
+	return err
+}
+
+func configFile(dir string) string { return filepath.Join(dir, "redis.conf") }
+
+func logFile(dir string) string { return filepath.Join(dir, "redis.log") }
+
+func (s *Server) launch() (err error) {
+	config := configFile(s.cfg.Dir)
+	if err := os.WriteFile(config, []byte(s.configuration()), 0o600); err != nil {
 		return fail.Wrap(fail.Rejected, err, "write the configuration of redis-server")
 	}
-	s.cmd = exec.Command(s.cfg.Binary, config)
-	s.cmd.Dir = s.cfg.Dir
-	detach(s.cmd) // Ctrl-C reaches us, and we stop it in order
-	if err := s.cmd.Start(); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "start %s", s.cfg.Binary)
-	}
-	go s.watch()
-	if err := writePID(s.cfg.Dir, s.cmd.Process.Pid, port); err != nil {
-		s.kill()
-		return fail.Wrap(fail.Rejected, err, "note the pid of redis-server")
-	}
-	return nil
+	s.process, err = offspring.Start(offspring.Config{
+		Name: "redis-server", LogFile: logFile(s.cfg.Dir), PIDFile: filepath.Join(s.cfg.Dir, "redis.pid"), Logger: s.cfg.Logger,
+		Command: func() *exec.Cmd {
+			cmd := exec.Command(s.cfg.Binary, config)
+			cmd.Dir = s.cfg.Dir
+			return cmd
+		},
+	})
+	return err
 }
 
 // configuration is redis.conf. Snapshots and no append-only file: a torn
 // transaction in the latter can be executed twice. Readers get no scripts, as a
-// script holds up everyone.
-func (s *Server) configuration(port int) string {
+// script holds up everyone. The title stays the command line, by which a later
+// start knows it.
+func (s *Server) configuration() string {
 	sum := sha256.Sum256([]byte(s.cfg.Secret))
 	lines := []string{
 		"bind 127.0.0.1",
-		"port " + strconv.Itoa(port),
+		"port " + strconv.Itoa(s.cfg.Port),
 		"dir " + strconv.Quote(s.cfg.Dir),
-		"logfile redis.log",
+		"set-proc-title no",
 		"daemonize no",
 		"save 60 1000",
 		"appendonly no",
@@ -123,29 +135,21 @@ func (s *Server) configuration(port int) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// watch says when the process ends on its own.
-func (s *Server) watch() {
-	err := s.cmd.Wait()
-	close(s.exited)
-	if !s.stopping.Load() {
-		s.cfg.Logger.Error("redis-server ended", "err", err, "log", filepath.Join(s.cfg.Dir, "redis.log"))
-	}
-}
-
 // awaitAnswer waits until the server has loaded its snapshot.
 func (s *Server) awaitAnswer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	logFile := filepath.Join(s.cfg.Dir, "redis.log")
+	log := logFile(s.cfg.Dir)
+	exited := s.process.Exited()
 	for {
 		if s.ask(ctx, "PING", "PONG") == nil {
 			return nil
 		}
 		select {
-		case <-s.exited:
-			return fail.New(fail.Unavailable, "start redis-server: it ended: %s", lastLine(logFile)).WithHint("see %s", logFile)
+		case <-exited:
+			return fail.New(fail.Unavailable, "start redis-server: it ended: %s", offspring.LastLine(log)).WithHint("see %s", log)
 		case <-ctx.Done():
-			return fail.Wrap(fail.Timeout, context.Cause(ctx), "wait for redis-server on %s", s.addr).WithHint("see %s", logFile)
+			return fail.Wrap(fail.Timeout, context.Cause(ctx), "wait for redis-server on %s", s.Addr()).WithHint("see %s", log)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -154,7 +158,7 @@ func (s *Server) awaitAnswer(ctx context.Context) error {
 // ask sends one command with the credentials and compares the answer.
 func (s *Server) ask(ctx context.Context, command, want string) error {
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", s.addr)
+	conn, err := d.DialContext(ctx, "tcp", s.Addr())
 	if err != nil {
 		return err
 	}
@@ -179,31 +183,27 @@ func (s *Server) ask(ctx context.Context, command, want string) error {
 }
 
 // Addr is where the server listens.
-func (s *Server) Addr() string { return s.addr }
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port)) }
+
+// Process is the server's process, to be killed on purpose.
+func (s *Server) Process() *offspring.Process { return s.process }
 
 // Stop makes the server write its snapshot and end. When ctx ends or it takes
 // too long, it is killed and the error says so: the view is then as old as its
 // last snapshot and catches up from the log.
 func (s *Server) Stop(ctx context.Context) error {
-	s.stopping.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, stopWait)
-	defer cancel()
-	_ = s.ask(ctx, "SHUTDOWN SAVE", "") // the answer is that the connection ends
-	select {
-	case <-s.exited:
-		return os.Remove(pidFile(s.cfg.Dir))
-	case <-ctx.Done():
-		s.kill()
-		return fail.New(fail.Timeout, "stop redis-server on %s: it did not end, and was killed", s.addr).
-			WithHint("see %s", filepath.Join(s.cfg.Dir, "redis.log"))
+	grace := stopWait
+	if deadline, ok := ctx.Deadline(); ok {
+		grace = min(grace, max(0, time.Until(deadline)))
 	}
-}
-
-func (s *Server) kill() {
-	s.stopping.Store(true)
-	s.cmd.Process.Kill()
-	<-s.exited
-	os.Remove(pidFile(s.cfg.Dir))
+	if ctx.Err() != nil {
+		grace = 0
+	}
+	if !s.process.Stop(grace) {
+		return fail.New(fail.Timeout, "stop redis-server on %s: it did not end, and was killed", s.Addr()).
+			WithHint("see %s", logFile(s.cfg.Dir))
+	}
+	return nil
 }
 
 // freePort picks a port below the ranges that systems use for outgoing
@@ -216,13 +216,4 @@ func freePort() (int, error) {
 		}
 	}
 	return 0, errors.New("50 ports tried, all taken")
-}
-
-func lastLine(path string) string {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "it wrote no log"
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
 }

@@ -2,6 +2,7 @@ package localredis
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/offspring"
 )
 
 const secret = "s3cret"
@@ -33,11 +35,7 @@ func start(t *testing.T, dir string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		select {
-		case <-s.exited:
-		default:
-			s.kill()
-		}
+		s.process.Stop(0)
 	})
 	return s
 }
@@ -91,7 +89,7 @@ func TestCleanStopKeepsTheData(t *testing.T) {
 	if err := s.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(pidFile(dir)); err == nil {
+	if _, err := os.Stat(dir + "/redis.pid"); err == nil {
 		t.Error("pid file left after a clean stop")
 	}
 	s = start(t, dir)
@@ -105,18 +103,46 @@ func TestCleanStopKeepsTheData(t *testing.T) {
 func TestOrphanIsEnded(t *testing.T) {
 	needRedis(t)
 	dir := t.TempDir()
-	orphan := start(t, dir)
-	orphan.stopping.Store(true)
-	client(t, orphan, "geokv", secret).Set(t.Context(), "k", "v", 0)
+	first := start(t, dir)
+	client(t, first, "geokv", secret).Set(t.Context(), "k", "v", 0)
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	orphan := exec.Command("redis-server", dir+"/redis.conf")
+	orphan.Dir = dir
+	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { orphan.Wait(); close(exited) }()
+	t.Cleanup(func() { orphan.Process.Kill() })
+	if err := os.WriteFile(dir+"/redis.pid", fmt.Appendln(nil, orphan.Process.Pid), 0o600); err != nil {
+		t.Fatal(err)
+	}
 
 	s := start(t, dir)
 	select {
-	case <-orphan.exited:
+	case <-exited:
 	case <-time.After(10 * time.Second):
 		t.Fatal("the orphan still runs")
 	}
 	if got := client(t, s, "geokv", secret).Get(t.Context(), "k").Val(); got != "v" {
 		t.Errorf("k = %q, want what the orphan had", got)
+	}
+}
+
+// One that is killed comes back at the same port, as old as its last snapshot.
+func TestKilledServerComesBack(t *testing.T) {
+	needRedis(t)
+	s := start(t, t.TempDir())
+	c := client(t, s, "geokv", secret)
+	c.Set(t.Context(), "k", "v", 0)
+	c.Save(t.Context())
+	s.Process().Restart()
+	for deadline := time.Now().Add(10 * time.Second); c.Get(t.Context(), "k").Val() != "v"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come back with its data")
+		}
 	}
 }
 
@@ -129,11 +155,11 @@ func TestStrangersPIDIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { sleeper.Process.Kill(); sleeper.Wait() }()
-	if err := writePID(dir, sleeper.Process.Pid, 6379); err != nil {
+	if err := os.WriteFile(dir+"/redis.pid", fmt.Appendln(nil, sleeper.Process.Pid), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(t, dir)
-	if commandLine(sleeper.Process.Pid) == "" {
+	if offspring.CommandLine(sleeper.Process.Pid) == "" {
 		t.Error("a stranger's process was ended")
 	}
 }
@@ -162,9 +188,7 @@ func TestStopOfAStuckServer(t *testing.T) {
 	if err := s.Stop(ctx); fail.CodeOf(err) != fail.Timeout {
 		t.Errorf("stop without time: %v", err)
 	}
-	select {
-	case <-s.exited:
-	default:
+	if s.process.Alive() {
 		t.Error("the process still runs")
 	}
 }

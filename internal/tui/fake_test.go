@@ -30,7 +30,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // when it is asked while the program updates or draws: that would be I/O where
 // none may be.
 type fakeSource struct {
-	t       *testing.T
+	t       testing.TB
 	drawing atomic.Bool
 
 	mu     sync.Mutex
@@ -48,7 +48,7 @@ type fakeSource struct {
 
 var _ Source = (*fakeSource)(nil)
 
-func newFake(t *testing.T, regions ...string) *fakeSource {
+func newFake(t testing.TB, regions ...string) *fakeSource {
 	f := &fakeSource{t: t, states: map[string]api.RegionState{}, keys: map[string]map[string]api.KeyPage{}, news: make(chan News)}
 	f.report = api.Report{AtMS: noon.UnixMilli(), Converged: true}
 	f.sim = api.Sim{Rate: 20, Seed: 42, Regions: regions}
@@ -258,21 +258,21 @@ func (f *fakeSource) take() []string {
 // screen is a program under test.
 type screen struct {
 	*Model
-	t      *testing.T
+	t      testing.TB
 	fake   *fakeSource
 	now    time.Time
 	copied string
 	quit   bool // the program was asked to end
 }
 
-func newScreen(t *testing.T, w, h int, regions ...string) *screen {
+func newScreen(t testing.TB, w, h int, regions ...string) *screen {
 	if len(regions) == 0 {
 		regions = []string{"us", "eu", "ap"}
 	}
 	return newScreenWith(t, w, h, Options{Regions: regions, Theme: ThemeDark, NoColor: true})
 }
 
-func newScreenWith(t *testing.T, w, h int, o Options) *screen {
+func newScreenWith(t testing.TB, w, h int, o Options) *screen {
 	t.Helper()
 	s := &screen{t: t, fake: newFake(t, o.Regions...), now: noon}
 	o.Source, o.Title, o.API = s.fake, "attached to 127.0.0.1:8080", "http://127.0.0.1:8080"
@@ -358,7 +358,7 @@ func (s *screen) draw() string {
 	return text
 }
 
-func checkSize(t *testing.T, text string, w, h int) {
+func checkSize(t testing.TB, text string, w, h int) {
 	t.Helper()
 	lines := strings.Split(text, "\n")
 	if len(lines) != h {

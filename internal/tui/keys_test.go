@@ -83,6 +83,10 @@ func keyCases() map[scope]map[action]keyCase {
 	confirmStop := opened("1", "x")
 	huge := func(s *screen) { inspect(s, "huge"); s.fake.take() }
 	form := func(s *screen) { s.press("w"); s.typeText("sales:total"); s.fake.take() }
+	long := func(s *screen) {
+		s.observe(everywhere(written("us", 0, 1, event.Set{Value: make([]byte, 600)}, "long"), s.c.regions, event.Applied)...)
+		s.press("enter")
+	}
 	quits := keyCase{nil, wantThat(func(s *screen) bool { return s.quit })}
 	return map[scope]map[action]keyCase{
 		scopeGlobal: {
@@ -151,10 +155,10 @@ func keyCases() map[scope]map[action]keyCase {
 			actQuit: withOpen(quits, opened("/")),
 		},
 		scopeDetail: {
-			actUp:       {opened("enter", "down", "down"), wantScroll(1, func(s *screen) int { return s.overlays[0].(*detail).top })},
-			actDown:     {opened("enter"), wantScroll(1, func(s *screen) int { return s.overlays[0].(*detail).top })},
-			actPageUp:   {opened("enter", "pgdown"), wantScroll(0, func(s *screen) int { return s.overlays[0].(*detail).top })},
-			actPageDown: {opened("enter"), wantThat(func(s *screen) bool { return s.overlays[0].(*detail).top > 1 })},
+			actUp:       {both2(long, pressing("down", "down")), wantScroll(1, func(s *screen) int { return s.overlays[0].(*detail).top })},
+			actDown:     {long, wantScroll(1, func(s *screen) int { return s.overlays[0].(*detail).top })},
+			actPageUp:   {both2(long, pressing("pgdown")), wantScroll(0, func(s *screen) int { return s.overlays[0].(*detail).top })},
+			actPageDown: {long, wantThat(func(s *screen) bool { return s.overlays[0].(*detail).top > 1 })},
 			actLeft:     {opened("enter"), wantText("event ? from-the-future")},
 			actRight:    {opened("up", "up", "enter"), wantText("event ? from-the-future")},
 			actInspect:  {opened("enter"), both(wantScope(scopeInspector), wantText("key inventory:lastSeen"))},
@@ -274,11 +278,7 @@ func TestEveryBinding(t *testing.T) {
 		}
 		for _, key := range b.keys {
 			t.Run(fmt.Sprintf("%s/%s/%s", b.scope, b.action, keyName(key, true)), func(t *testing.T) {
-				height := 40
-				if b.scope == scopeDetail {
-					height = minHeight // so that there is something to scroll
-				}
-				s := newScreen(t, 120, height)
+				s := newScreen(t, 120, 40)
 				if k.open != nil {
 					k.open(s)
 				}

@@ -207,10 +207,11 @@ type fakeView struct {
 	published []view.Applied  //
 	hold      chan struct{}   // Apply waits for it when not nil
 	steal     func(*fakeView) // runs once before the next Apply's compare-and-set
+	dirty     map[int32]bool  // partitions with long work left behind
 }
 
 func newFakeView(t *testing.T) *fakeView {
-	return &fakeView{t: t, positions: map[wal.Partition]view.Position{}}
+	return &fakeView{t: t, positions: map[wal.Partition]view.Position{}, dirty: map[int32]bool{}}
 }
 
 func (v *fakeView) with(fn func()) {
@@ -301,6 +302,19 @@ func (v *fakeView) store(b *view.Batch) {
 	}
 	v.applied = append(v.applied, int64(b.Events()))
 	v.installed = len(b.Installs)
+}
+
+func (v *fakeView) Resume(_ context.Context, partition int32) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.dirty, partition)
+	return nil
+}
+
+func (v *fakeView) unfinished() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.dirty)
 }
 
 func (v *fakeView) Publish(_ context.Context, m view.Applied) error {

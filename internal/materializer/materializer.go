@@ -54,6 +54,8 @@ type View interface {
 	// Apply runs one batch; see view.DB.Apply for its errors. Any other error
 	// means that nobody knows whether the batch took effect.
 	Apply(ctx context.Context, batch *view.Batch) ([]event.Outcome, error)
+	// Resume finishes long work that a batch of the partition left behind.
+	Resume(ctx context.Context, partition int32) error
 	// Publish tells observers what was applied, best effort.
 	Publish(ctx context.Context, m view.Applied) error
 }

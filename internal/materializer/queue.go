@@ -38,7 +38,7 @@ func (w *worker) assign(p wal.Partition, offset, end int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.source(p.Topic)
-	s.owned, s.seeking, s.end = true, false, end
+	s.owned, s.seeking, s.paused, s.end = true, false, false, end
 	s.reset(offset)
 	w.changed = true
 	w.signal()

@@ -22,7 +22,7 @@ const (
 
 // worker applies one partition index of all origins. It is a loop of states:
 //
-//	reload  -> gather          read where the view stands, move the reader there
+//	reload  -> gather          finish long work, read where the view stands, move the reader there
 //	gather  -> apply | idle    decode, drop duplicates and rejects, merge by stamp
 //	apply   -> gather          the batch took effect
 //	        -> reload          STALE: the view moved
@@ -62,10 +62,18 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // reload reads where the view stands and moves the reader there. Whatever was
-// prepared is forgotten: it will be read again.
+// prepared is forgotten: it will be read again. Long work that the owner before
+// left unfinished shows in reads, and a quiet partition has no batch that would
+// finish it, so that is done here.
 func (w *worker) reload(ctx context.Context) state {
 	w.draft = newDraft(w.m.cfg)
-	for _, s := range w.acknowledgeOwnership() {
+	owned := w.acknowledgeOwnership()
+	if len(owned) > 0 {
+		if err := w.m.cfg.View.Resume(ctx, w.index); err != nil {
+			return w.viewFailed(ctx, err, w.reload)
+		}
+	}
+	for _, s := range owned {
 		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
 		if err != nil {
 			return w.viewFailed(ctx, err, w.reload)
@@ -165,7 +173,8 @@ func (w *worker) recheck(ctx context.Context) state {
 
 // idle waits for records. Once per second it looks whether the view still
 // stands where it was left, so that a view that was flushed or restored heals
-// on a quiet system too.
+// on a quiet system too, and whether long work is left because it was cut short
+// behind the last batch.
 func (w *worker) idle(ctx context.Context) state {
 	timer := time.NewTimer(w.untilNextLook())
 	defer timer.Stop()
@@ -176,13 +185,19 @@ func (w *worker) idle(ctx context.Context) state {
 		return w.gather
 	case <-timer.C:
 	}
-	for _, s := range w.owned() {
+	owned := w.owned()
+	for _, s := range owned {
 		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
 		if err != nil {
 			return w.viewFailed(ctx, err, w.reload)
 		}
 		if pos.Offset != s.offset || pos.Torn() {
 			return w.reload
+		}
+	}
+	if len(owned) > 0 {
+		if err := w.m.cfg.View.Resume(ctx, w.index); err != nil {
+			return w.viewFailed(ctx, err, w.reload)
 		}
 	}
 	w.viewWorks()

@@ -100,8 +100,17 @@ func number(v any) int {
 // the burial of large containers, late entries deep in large streams. Apply does
 // it by itself, before and after a batch; a worker that takes a partition over
 // calls it too, in case its predecessor died in between and no batch comes.
+//
+// Without such work it is one small question.
 func (db *DB) Resume(ctx context.Context, partition int32) error {
-	xsetid, err := db.hasXSETID(ctx)
+	dirty, err := db.clients.apply.Exists(ctx, dirtyKey(partition)).Result()
+	if err == nil && dirty == 0 {
+		return nil
+	}
+	var xsetid bool
+	if err == nil {
+		xsetid, err = db.hasXSETID(ctx)
+	}
 	for err == nil {
 		var left any
 		left, err = run(ctx, db.clients.apply, db.scripts.sweep, []string{dirtyKey(partition)}, flag(xsetid))

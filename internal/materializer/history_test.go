@@ -153,3 +153,29 @@ func TestQuarantineTopicKeepsTheRecordAndItsReason(t *testing.T) {
 }
 
 func fixedWall() time.Time { return time.UnixMilli(1_700_000_000_000) }
+
+// While nothing is acknowledged, the quarantine holds a few megabytes at most:
+// the region's writes share the buffer.
+func TestQuarantineLeavesRoomForWrites(t *testing.T) {
+	var held int
+	var acknowledge []func(int64, error)
+	q := &LogQuarantine{Wall: fixedWall, Append: func(r event.Record, done func(int64, error)) error {
+		held += len(r.Value)
+		acknowledge = append(acknowledge, done)
+		return nil
+	}}
+	garbage := event.Record{Topic: "us.events", Value: make([]byte, 1<<20-1024)}
+	for range 100 {
+		q.Keep(garbage, &event.RejectError{Reason: "bad frame"})
+	}
+	if held > 4<<20 || held == 0 || q.Dropped() != int64(100-len(acknowledge)) {
+		t.Errorf("holds %d bytes of %d records, %d dropped", held, len(acknowledge), q.Dropped())
+	}
+	for _, done := range acknowledge {
+		done(0, nil)
+	}
+	before := len(acknowledge)
+	if q.Keep(garbage, &event.RejectError{Reason: "bad frame"}); len(acknowledge) != before+1 {
+		t.Error("keeps nothing after the topic is back")
+	}
+}

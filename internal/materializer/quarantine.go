@@ -32,39 +32,65 @@ const QuarantineTopic = "geokv.dlq"
 
 const (
 	ringSize     = 100
-	maxPending   = 64 // appends under way; more are dropped
+	maxPending   = 64      // appends under way; more are dropped
+	maxPendingB  = 4 << 20 // their bytes; one larger record goes alone
 	maxDetailLen = 512
 )
 
 // LogQuarantine appends rejected records to QuarantineTopic as they are, with
-// headers that say where they came from and why.
+// headers that say where they came from and why. What it has under way is
+// bounded well below what the log buffers: while the topic is missing or Kafka is
+// down, a flood of garbage must not take the room of the region's writes.
 type LogQuarantine struct {
 	// Append hands over a record without waiting; *wal.Log's Append does. The
 	// topic must exist.
 	Append func(r event.Record, done func(offset int64, err error)) error
 	Wall   func() time.Time
 
-	pending atomic.Int64
+	mu      sync.Mutex
+	pending int // appends under way
+	bytes   int // of them
+
 	dropped atomic.Int64
 }
 
-// Keep appends the record unless too many appends are under way.
+// Keep appends the record unless too much is under way.
 func (q *LogQuarantine) Keep(r event.Record, reject *event.RejectError) {
-	if q.pending.Add(1) > maxPending {
-		q.pending.Add(-1)
+	size := recordBytes(r)
+	for _, h := range r.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	if !q.take(size) {
 		q.dropped.Add(1)
 		return
 	}
-	err := q.Append(q.record(r, reject), func(_ int64, err error) {
-		q.pending.Add(-1)
+	done := func(err error) {
+		q.give(size)
 		if err != nil {
 			q.dropped.Add(1)
 		}
-	})
-	if err != nil {
-		q.pending.Add(-1)
-		q.dropped.Add(1)
 	}
+	if err := q.Append(q.record(r, reject), func(_ int64, err error) { done(err) }); err != nil {
+		done(err)
+	}
+}
+
+func (q *LogQuarantine) take(size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pending >= maxPending || q.pending > 0 && q.bytes+size > maxPendingB {
+		return false
+	}
+	q.pending++
+	q.bytes += size
+	return true
+}
+
+func (q *LogQuarantine) give(size int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending--
+	q.bytes -= size
 }
 
 // Dropped counts records that did not reach the topic.

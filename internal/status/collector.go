@@ -102,8 +102,13 @@ func (c *Collector) Collect(ctx context.Context) api.Report {
 		Regions: []api.RegionReport{}, Converged: converged(facts),
 	}
 	report.Flows = c.flows(facts)
+	lost := c.findLost(ctx, facts)
 	for _, f := range facts {
-		report.Regions = append(report.Regions, c.describe(f, facts, report.Flows))
+		region := c.describe(f, facts, report.Flows)
+		if alarm, ok := lost[region.Name]; ok {
+			region.Alarms = append(region.Alarms, alarm)
+		}
+		report.Regions = append(report.Regions, region)
 	}
 	return report
 }

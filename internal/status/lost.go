@@ -1,0 +1,79 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/wal"
+)
+
+// alarmLostAtOrigin is raised on a region whose own log lacks events of its own
+// that other regions hold: a disk that lost its tail, a log restored from an old
+// copy. Mirrors only carry events away from their origin, so nothing brings
+// these back, and regions cannot converge until somebody acts.
+const alarmLostAtOrigin = "LOST_AT_ORIGIN"
+
+// findLost looks for events that a region has and their origin has not. The
+// regions were asked side by side, and an event can be applied elsewhere before
+// its origin applied it; so an origin that seems to lack something is asked
+// again, and only what it lacks with its whole log applied is lost.
+func (c *Collector) findLost(ctx context.Context, all []*facts) map[string]api.Alarm {
+	lost := map[string]api.Alarm{}
+	for _, home := range all {
+		if !home.known() || len(surplus(home, all)) == 0 {
+			continue
+		}
+		again := &facts{region: home.region}
+		if c.ask(ctx, again); !again.known() {
+			continue
+		}
+		if holders := surplus(again, all); len(holders) > 0 {
+			lost[home.region.Name] = c.lostAlarm(home.region.Region, holders)
+		}
+	}
+	return lost
+}
+
+// surplus counts, per region, the events of home's log that it holds and home
+// lacks, in partitions that home has applied to the end.
+func surplus(home *facts, all []*facts) map[string]int64 {
+	holders := map[string]int64{}
+	topic := home.region.Topic()
+	for _, other := range all {
+		if other.region.Name == home.region.Name || !other.known() {
+			continue
+		}
+		for _, index := range allPartitions() {
+			p := wal.Partition{Topic: topic, Index: index}
+			own := home.positions[p]
+			if own.Offset < home.ends[p] {
+				continue
+			}
+			for id, set := range other.positions[p].Lanes {
+				if n := set.Minus(own.Lanes[id]).Len(); n > 0 {
+					holders[other.region.Name] += n
+				}
+			}
+		}
+	}
+	return holders
+}
+
+func (c *Collector) lostAlarm(home geo.Region, holders map[string]int64) api.Alarm {
+	var most int64
+	var have []string
+	for _, name := range c.cfg.Topology.Names() {
+		if n := holders[name]; n > 0 {
+			have = append(have, fmt.Sprintf("%s holds %d", name, n))
+			most = max(most, n)
+		}
+	}
+	return api.Alarm{
+		Code: alarmLostAtOrigin, Count: most, SinceMS: c.cfg.Wall().UnixMilli(),
+		Message: fmt.Sprintf("%s: its own region's log lacks events that others have (%s)", home.Topic(), strings.Join(have, ", ")),
+		Hint:    "the Kafka of " + home.Name + " lost records: restore its log from a copy; the others keep the events, but nothing carries them back",
+	}
+}

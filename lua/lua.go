@@ -46,6 +46,9 @@ func CompareAndDelete() Script { return assemble("cad", "cad.lua") }
 // CompareAndSet returns the script that renews a lease. See cas.lua.
 func CompareAndSet() Script { return assemble("cas", "cas.lua") }
 
+// Wipe returns one step of removing a torn partition. See wipe.lua.
+func Wipe() Script { return assemble("wipe", "wipe.lua") }
+
 // Version identifies the whole set: views built by different sets are compared
 // with care.
 func Version() string { return Apply().SHA[:12] }

@@ -204,6 +204,9 @@ type fakeView struct {
 	before    []error         // Apply fails before it takes effect
 	after     []error         // Apply fails after it took effect
 	reads     []error         // Position fails
+	wipes     []error         // WipePartition fails
+	unfit     error           // what Check says
+	foreign   [][]byte        // what ForeignKeys says
 	published []view.Applied  //
 	hold      chan struct{}   // Apply waits for it when not nil
 	steal     func(*fakeView) // runs once before the next Apply's compare-and-set
@@ -321,6 +324,37 @@ func (v *fakeView) Publish(_ context.Context, m view.Applied) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.published = append(v.published, m)
+	return nil
+}
+
+func (v *fakeView) Check(context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.unfit
+}
+
+func (v *fakeView) ForeignKeys(context.Context, int) ([][]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.foreign, nil
+}
+
+func (v *fakeView) WipePartition(_ context.Context, partition int32, topics ...string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := shift(&v.wipes); err != nil {
+		return err
+	}
+	torn := false
+	for _, topic := range topics {
+		torn = torn || v.positions[wal.Partition{Topic: topic, Index: partition}].Torn()
+	}
+	if !torn {
+		return view.ErrStale
+	}
+	for _, topic := range topics {
+		delete(v.positions, wal.Partition{Topic: topic, Index: partition})
+	}
 	return nil
 }
 

@@ -58,6 +58,12 @@ type View interface {
 	Resume(ctx context.Context, partition int32) error
 	// Publish tells observers what was applied, best effort.
 	Publish(ctx context.Context, m view.Applied) error
+	// Check answers whether this Redis may hold a view at all.
+	Check(ctx context.Context) error
+	// ForeignKeys returns up to n keys that geokv did not write.
+	ForeignKeys(ctx context.Context, n int) ([][]byte, error)
+	// WipePartition empties a torn partition; see view.DB.WipePartition.
+	WipePartition(ctx context.Context, partition int32, topics ...string) error
 }
 
 // Decoder turns records into events. An error with a *event.RejectError in its
@@ -90,7 +96,8 @@ type Config struct {
 	Instance string // static group member; empty for a dynamic one
 
 	// OnCorrupt is told, once per episode, that a partition of the view holds a
-	// torn batch and must be rebuilt. It must not block.
+	// torn batch. The materializer rebuilds it by itself as far as the log
+	// reaches. It must not block.
 	OnCorrupt func(partition int32, err error)
 
 	// LogicalExpiry stores expiries without native TTLs, so that the view can be
@@ -109,6 +116,7 @@ type Materializer struct {
 	workers []*worker
 	stats   *stats
 	ring    *ring
+	health  *health
 
 	mu        sync.Mutex
 	interrupt context.CancelFunc // ends the poll that is waiting; nil between polls
@@ -134,7 +142,7 @@ func New(cfg Config) (*Materializer, error) {
 	}
 	m := &Materializer{
 		cfg: cfg, log: cfg.Logger.With("region", cfg.Region.Name),
-		stats: newStats(cfg.Wall), ring: newRing(ringSize),
+		stats: newStats(cfg.Wall), ring: newRing(ringSize), health: newHealth(cfg.View),
 	}
 	for p := range int32(geo.Partitions) {
 		m.workers = append(m.workers, newWorker(m, p))
@@ -158,6 +166,7 @@ func (m *Materializer) Run(ctx context.Context) error {
 		parts.Go(func() { w.run(ctx) })
 	}
 	parts.Go(func() { m.followProgress(ctx) })
+	parts.Go(func() { m.watchForeignKeys(ctx) })
 	parts.Go(func() { m.commitForLagTools(ctx, reader) })
 	err = m.feed(ctx, reader)
 	stop(err)

@@ -229,27 +229,6 @@ func TestOvertakenOwnerContinuesWhereTheOtherStands(t *testing.T) {
 	})
 }
 
-func TestTornViewStopsThePartitionUntilItIsRebuilt(t *testing.T) {
-	inWorld(t, nil, func(w *testWorld) {
-		p := w.write("us", "k")
-		w.settle()
-		w.view.with(func() {
-			pos := w.view.positions[p]
-			pos.Marks = [2]int64{4, 3}
-			w.view.positions[p] = pos
-		})
-		w.write("us", "k")
-		w.write("us", "j")
-		w.later(10 * time.Second)
-		w.wantApplied(2) // the first, and the other partition's
-		w.wantAlarm(alarmCorrupt, true)
-		w.view.with(func() { w.view.positions[p] = view.Position{} })
-		w.later(5 * time.Second)
-		w.wantApplied(4)
-		w.wantAlarm(alarmCorrupt, false)
-	})
-}
-
 func TestDataLossStopsOnePartitionWithAnAlarm(t *testing.T) {
 	inWorld(t, nil, func(w *testWorld) {
 		p := w.write("us", "k")

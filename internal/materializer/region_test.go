@@ -32,6 +32,7 @@ type site struct {
 	db    *view.DB
 	codec *jsonCodec
 	now   int64
+	redis string // URL
 }
 
 // onEngines runs a test on the embedded Redis and on a real one.
@@ -58,7 +59,7 @@ func newSite(t testing.TB, redisURL string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &site{t: t, log: log, db: db, codec: &jsonCodec{}, now: crdttest.DefaultNow}
+	return &site{t: t, log: log, db: db, codec: &jsonCodec{}, now: crdttest.DefaultNow, redis: redisURL}
 }
 
 // append writes events to their topics in the given order, across partitions.

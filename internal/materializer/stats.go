@@ -19,6 +19,8 @@ const (
 	alarmRepair     = "REPAIR_BLOCKED"   // a counter cannot be recomputed from the log
 	alarmDataLoss   = "DATA_LOSS"        // a log does not continue where the view stands
 	alarmCorrupt    = "VIEW_TORN"        // the view holds a batch in part
+	alarmRebuilt    = "VIEW_REBUILT"     // a torn partition was rebuilt; counts how often
+	alarmForeign    = "FOREIGN_KEYS"     // the database holds keys of somebody else
 	alarmClockAhead = "CLOCK_AHEAD"      // stamps from the future were applied
 	alarmPartition  = "PARTITIONS"       // a topic has more partitions than keys map to
 	alarmReject     = "REJECTED"         // records were rejected
@@ -84,6 +86,7 @@ func (s *stats) released(p wal.Partition) {
 	for _, code := range []string{alarmBlocked, alarmDataLoss, alarmCorrupt} {
 		s.clear(code, p.String())
 	}
+	s.clear(alarmCorrupt, workerName(p.Index))
 }
 
 func (s *stats) add(c api.Counters) {
@@ -199,7 +202,7 @@ func foldView(alarms []api.Alarm) []api.Alarm {
 
 func (s *stats) why(p wal.Partition) string {
 	for _, id := range []alarmID{
-		{alarmCorrupt, p.String()}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
+		{alarmCorrupt, p.String()}, {alarmCorrupt, workerName(p.Index)}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
 		{alarmRepair, workerName(p.Index)}, {alarmView, workerName(p.Index)}, {alarmView, ""},
 	} {
 		if a, ok := s.alarms[id]; ok {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -28,7 +29,7 @@ const (
 //	        -> reload          STALE: the view moved
 //	        -> recheck         the reply was lost or the view refuses writes
 //	        -> repair          an exact counter needs events from the log
-//	        -> torn            CORRUPT: only a rebuild helps
+//	        -> rebuild         CORRUPT: the partition is wiped and read from the start
 //	idle    -> gather | reload records came | the view moved by itself
 type worker struct {
 	m     *Materializer
@@ -67,12 +68,10 @@ func (w *worker) run(ctx context.Context) {
 // finish it, so that is done here.
 func (w *worker) reload(ctx context.Context) state {
 	w.draft = newDraft(w.m.cfg)
-	owned := w.acknowledgeOwnership()
-	if len(owned) > 0 {
-		if err := w.m.cfg.View.Resume(ctx, w.index); err != nil {
-			return w.viewFailed(ctx, err, w.reload)
-		}
+	if err := w.m.health.check(ctx); err != nil {
+		return w.viewFailed(ctx, err, w.reload)
 	}
+	owned := w.acknowledgeOwnership()
 	for _, s := range owned {
 		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
 		if err != nil {
@@ -82,6 +81,11 @@ func (w *worker) reload(ctx context.Context) state {
 			return w.tearOff(&view.CorruptError{Topic: s.part.Topic, Partition: s.part.Index})
 		}
 		w.align(s, pos)
+	}
+	if len(owned) > 0 { // and not before torn markers were looked for
+		if err := w.m.cfg.View.Resume(ctx, w.index); err != nil {
+			return w.viewFailed(ctx, err, w.reload)
+		}
 	}
 	w.viewWorks()
 	return w.gather
@@ -117,6 +121,9 @@ func (w *worker) gather(ctx context.Context) state {
 // apply sends the batch. It is not cut short by the end of Run: the reply tells
 // whether the next owner has to reload.
 func (w *worker) apply(ctx context.Context) state {
+	if err := w.m.health.check(ctx); err != nil {
+		return w.viewFailed(ctx, err, w.apply)
+	}
 	w.draft.seal(w.sources, len(w.draft.batch.Installs) > 0)
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyWithin)
 	defer cancel()
@@ -185,6 +192,9 @@ func (w *worker) idle(ctx context.Context) state {
 		return w.gather
 	case <-timer.C:
 	}
+	if err := w.m.health.check(ctx); err != nil {
+		return w.viewFailed(ctx, err, w.reload)
+	}
 	owned := w.owned()
 	for _, s := range owned {
 		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
@@ -202,35 +212,6 @@ func (w *worker) idle(ctx context.Context) state {
 	}
 	w.viewWorks()
 	return w.gather
-}
-
-// tearOff stops the partition until the view was rebuilt.
-func (w *worker) tearOff(err *view.CorruptError) state {
-	part := wal.Partition{Topic: err.Topic, Index: err.Partition}
-	if w.m.stats.raise(alarmCorrupt, part.String(), err.Error(), "rebuild the view: geokv replay") {
-		w.m.log.Error("partition stopped", "partition", w.index, "error", err)
-		if w.m.cfg.OnCorrupt != nil {
-			w.m.cfg.OnCorrupt(w.index, err)
-		}
-	}
-	return w.torn
-}
-
-// torn waits for the rebuild; whole markers mean that it happened.
-func (w *worker) torn(ctx context.Context) state {
-	if !pause(ctx, watchEvery) {
-		return nil
-	}
-	for _, s := range w.sources {
-		pos, err := w.m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
-		if err != nil || pos.Torn() {
-			return w.torn
-		}
-	}
-	for _, s := range w.sources {
-		w.m.stats.clear(alarmCorrupt, s.part.String())
-	}
-	return w.reload
 }
 
 // sleep waits, or until something arrives.
@@ -254,10 +235,15 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	}
 	var blocked *view.BlockedError
 	reason := "view cannot be reached: " + err.Error()
-	if errors.As(err, &blocked) {
+	hint := viewHint
+	var unfit *fail.Error
+	switch {
+	case errors.As(err, &blocked):
 		reason = fmt.Sprintf("view refuses writes (%s): %v", blocked.State, blocked.Err)
+	case errors.As(err, &unfit):
+		reason, hint = "view is not fit to be one: "+unfit.Error(), unfit.Hint
 	}
-	if w.m.stats.raise(alarmView, w.name(), reason, viewHint) {
+	if w.m.stats.raise(alarmView, w.name(), reason, hint) {
 		w.m.log.Warn("waiting for the view", "partition", w.index, "error", err)
 	}
 	if !pause(ctx, w.wait.next()) {

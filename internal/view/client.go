@@ -82,13 +82,13 @@ func (c clients) close() error {
 
 // scripts are the assembled Lua scripts, made once per DB.
 type scripts struct {
-	apply, sweep, read, head, facts, cad, cas lua.Script
+	apply, sweep, read, head, facts, cad, cas, wipe lua.Script
 }
 
 func loadScripts() scripts {
 	return scripts{
 		lua.Apply(), lua.Sweep(), lua.Read(), lua.Head(), lua.Facts(),
-		lua.CompareAndDelete(), lua.CompareAndSet(),
+		lua.CompareAndDelete(), lua.CompareAndSet(), lua.Wipe(),
 	}
 }
 

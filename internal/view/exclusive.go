@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/geokv/geokv/internal/event"
 )
@@ -100,29 +104,40 @@ func (db *DB) KeyCount(ctx context.Context) (int64, error) {
 // ForeignKeys returns up to n keys of this database that geokv did not write:
 // names without a meta hash that are no sidecars.
 func (db *DB) ForeignKeys(ctx context.Context, n int) ([][]byte, error) {
-	seen := map[string]struct{}{}
-	var out [][]byte
+	found := map[string]struct{}{}
 	err := db.walk(ctx, "*", func(names []string) (bool, error) {
-		for _, name := range names {
-			if _, known := seen[name]; known || strings.HasPrefix(name, "geokv:") {
-				continue
-			}
-			owner := ownerOf(name)
-			has, err := db.clients.read.Exists(ctx, owner+metaSuffix).Result()
-			if err != nil {
-				return false, fmt.Errorf("walk keys: %w", err)
-			}
-			if has == 0 {
-				seen[name] = struct{}{}
-				out = append(out, []byte(name))
-			}
-			if len(out) >= n {
-				return false, nil
-			}
+		foreign, err := db.withoutMeta(ctx, names)
+		for _, name := range foreign {
+			found[name] = struct{}{}
 		}
-		return true, nil
+		return len(found) < n, err
 	})
+	var out [][]byte
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if len(out) < n {
+			out = append(out, []byte(name))
+		}
+	}
 	return out, err
+}
+
+// withoutMeta returns those names that belong to no key of geokv's.
+func (db *DB) withoutMeta(ctx context.Context, names []string) (foreign []string, err error) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "geokv:") })
+	pipe := db.clients.read.Pipeline()
+	replies := make([]*redis.IntCmd, len(names))
+	for i, name := range names {
+		replies[i] = pipe.Exists(ctx, ownerOf(name)+metaSuffix)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("walk keys: %w", err)
+	}
+	for i, name := range names {
+		if replies[i].Val() == 0 {
+			foreign = append(foreign, name)
+		}
+	}
+	return foreign, nil
 }
 
 // ownerOf returns the user key that a sidecar or parked value belongs to, or

@@ -182,21 +182,26 @@ func (a *App) parts() []func(context.Context) error {
 // instead of Run.
 func (a *App) Close(ctx context.Context) error {
 	a.sim.Stop()
-	var failures []error
-	for _, r := range a.regions {
+	failures := make([]error, len(a.regions))
+	var ending sync.WaitGroup
+	for i, r := range a.regions {
 		if r.bridge != nil {
-			failures = append(failures, r.bridge.Close(ctx))
+			ending.Go(func() { failures[i] = r.bridge.Close(ctx) })
 		}
 	}
+	ending.Wait()
 	a.hub.Close()
 	a.closeRegions()
 	return errors.Join(failures...)
 }
 
+// closeRegions closes all at once: one that does not answer holds up no other.
 func (a *App) closeRegions() {
+	var ending sync.WaitGroup
 	for _, r := range a.regions {
-		r.close()
+		ending.Go(r.close)
 	}
+	ending.Wait()
 }
 
 // SetAPI tells where the HTTP API listens, so that reports can repeat it.

@@ -235,9 +235,9 @@ func (b *Bridge) tend(ctx context.Context) {
 }
 
 // Close refuses new writes, waits until the fate of every record is known or
-// ctx ends, and gives the slot back. The error is ctx's. When records are left
-// open the lease is not given back but expires: until then a repeated event id
-// waits for them instead of being appended a second time.
+// ctx ends, and gives the slot back, within GuardTimeout. The error is ctx's.
+// When records are left open the lease is not given back but expires: until then
+// a repeated event id waits for them instead of being appended a second time.
 func (b *Bridge) Close(ctx context.Context) error {
 	b.mu.Lock()
 	b.closed = true
@@ -249,11 +249,14 @@ func (b *Bridge) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-settled:
-		b.releaseSlot(ctx)
-		return nil
 	case <-ctx.Done():
-		return fail.Wrap(fail.Timeout, ctx.Err(), "close bridge of %s: records are still on their way", b.cfg.Region.Name)
+		if b.counts.pending.Load() > 0 {
+			return fail.Wrap(fail.Timeout, ctx.Err(), "close bridge of %s: records are still on their way", b.cfg.Region.Name)
+		}
+		<-settled // every fate is known; only receipts are being stored, in bounded time
 	}
+	b.releaseSlot(context.WithoutCancel(ctx))
+	return nil
 }
 
 // refused turns what makes an event unacceptable into the user's error.

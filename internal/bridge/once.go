@@ -162,7 +162,9 @@ func (a *attempt) reserved() []byte {
 // carryOut makes the attempt or finds who did. When it returns, the attempt is
 // concluded, or its record is on its way and settle will conclude it.
 func (b *Bridge) carryOut(ctx context.Context, a *attempt, op event.Operation) {
+	a.mu.Lock()
 	a.unknown = b.vagueReceipt(op)
+	a.mu.Unlock()
 	receipt, err := b.claim(ctx, a, op)
 	if receipt == nil && err == nil {
 		err = b.submitOnce(ctx, a, op)

@@ -167,6 +167,8 @@ func (b *Bridge) setHeld(slot int) {
 
 // releaseSlot gives the lease back at a clean end. Best effort: it expires.
 func (b *Bridge) releaseSlot(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
+	defer cancel()
 	if b.starting.enter(ctx) != nil {
 		return
 	}
@@ -178,8 +180,6 @@ func (b *Bridge) releaseSlot(ctx context.Context) {
 	if held == noSlot {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
-	defer cancel()
 	if err := b.cfg.Leases.ReleaseSlot(ctx, uint16(held), b.holder); err != nil {
 		b.log.Warn("slot not given back; its lease expires", "region", b.cfg.Region.Name, "slot", held, "error", err)
 	}

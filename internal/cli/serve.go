@@ -103,10 +103,11 @@ func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.L
 	defer cancel()
 	failed := server.Shutdown(closing)
 	stop(nil)
-	return errors.Join(announced, failed, s.closeApp(a), <-ended, <-ended)
+	return errors.Join(announced, failed, a.Close(closing), <-ended, <-ended)
 }
 
-// shutdownGrace is how long an end may take before it is forced.
+// shutdownGrace is how long an end may take before it is forced: requests and
+// records on their way share it.
 const shutdownGrace = 5 * time.Second
 
 func (s *session) closeApp(a *app.App) error {

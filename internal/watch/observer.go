@@ -52,6 +52,7 @@ type ObserverConfig struct {
 
 const (
 	rememberSeen  = 16384                  // events of a region that wait for their outcome
+	seenBytes     = 32 << 20               // what they may hold: a view may be down for long
 	rememberEarly = 16384                  // outcomes that wait for their event
 	deriveAfter   = time.Second            // how long an outcome may take before the position is asked
 	deriveEvery   = 250 * time.Millisecond // how often
@@ -76,10 +77,12 @@ func NewObserver(cfg ObserverConfig) *Observer {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Observer{
+	o := &Observer{
 		cfg: cfg, log: cfg.Logger.With("region", cfg.Region.Name),
 		seen: newRecent[api.Observation](rememberSeen), early: newRecent[api.Observation](rememberEarly),
 	}
+	o.seen.weigh, o.seen.most = weight, seenBytes
+	return o
 }
 
 // Run observes until ctx ends. Brokers or a Redis that cannot be reached are

@@ -222,3 +222,27 @@ func TestObserverMemoryIsBounded(t *testing.T) {
 		t.Errorf("kept %v, want [7 8 9]", kept)
 	}
 }
+
+// A view that is down for long keeps large events waiting for their outcomes:
+// they are bounded in bytes, not only in number.
+func TestObserverMemoryIsBoundedForLargeEvents(t *testing.T) {
+	o := NewObserver(ObserverConfig{Region: geo.Region{Name: "us"}, Hub: NewHub(time.Now(), 1), Wall: time.Now})
+	large := func(offset int64) api.Observation {
+		ob := api.Observation{Kind: api.KindSeen, Topic: "eu.events", Offset: offset, Event: written(offset + 1)}
+		ob.Event.Args = event.Set{Value: make([]byte, 512<<10)}
+		return ob
+	}
+	const n = 200
+	for offset := range int64(n) {
+		o.sighted(large(offset))
+	}
+	if got := len(o.seen.at); got > seenBytes>>19 || got < seenBytes>>20 {
+		t.Errorf("%d events of 512 KiB wait, want about %d", got, seenBytes>>19)
+	}
+	for offset := range int64(n) {
+		o.applied(view.Applied{Topic: "eu.events", Events: []view.AppliedOutcome{{Offset: offset, Outcome: event.Applied}}})
+	}
+	if len(o.seen.at) != 0 || o.seen.bytes != 0 {
+		t.Errorf("%d events of %d bytes wait after all were applied", len(o.seen.at), o.seen.bytes)
+	}
+}

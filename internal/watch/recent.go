@@ -5,9 +5,13 @@ import (
 	"iter"
 )
 
-// recent is a bounded map that forgets what was put in first.
+// recent is a map, bounded in entries and in bytes, that forgets what was put in
+// first.
 type recent[V any] struct {
 	limit int
+	most  int         // bytes, by weigh
+	weigh func(V) int // nil: entries have no weight
+	bytes int
 	at    map[spot]*list.Element
 	order *list.List // of remembered[V], oldest first
 }
@@ -24,9 +28,17 @@ func newRecent[V any](limit int) *recent[V] {
 func (r *recent[V]) put(at spot, value V) {
 	r.take(at)
 	r.at[at] = r.order.PushBack(remembered[V]{at, value})
-	if r.order.Len() > r.limit {
+	r.bytes += r.weight(value)
+	for r.order.Len() > r.limit || r.bytes > r.most && r.order.Len() > 1 {
 		r.take(r.order.Front().Value.(remembered[V]).at)
 	}
+}
+
+func (r *recent[V]) weight(value V) int {
+	if r.weigh == nil {
+		return 0
+	}
+	return r.weigh(value)
 }
 
 func (r *recent[V]) get(at spot) (value V, ok bool) {
@@ -42,7 +54,9 @@ func (r *recent[V]) take(at spot) (value V, ok bool) {
 		return value, false
 	}
 	delete(r.at, at)
-	return r.order.Remove(element).(remembered[V]).value, true
+	value = r.order.Remove(element).(remembered[V]).value
+	r.bytes -= r.weight(value)
+	return value, true
 }
 
 func (r *recent[V]) oldestFirst() iter.Seq2[spot, V] {

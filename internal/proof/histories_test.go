@@ -49,7 +49,7 @@ func round(seed uint64) (rng *rand.Rand, list []history) {
 		case 1:
 			o.Keys = o.Keys[:1]
 			o.Ops = append(slices.Repeat([]event.Op{event.OpIncr}, 60), event.OpSet, event.OpDel, event.OpSAdd)
-			if rng.IntN(8) == 0 { // enough increments for rings to overflow and sums to be built
+			if rng.IntN(4) == 0 { // enough increments for rings to overflow and sums to be built
 				o.Events, o.Regions = 160, geo.Default().Regions()[:1]
 			}
 		}

@@ -195,7 +195,8 @@ func (d *Dir) Path() string { return d.path }
 func (d *Dir) Sub(elem ...string) (string, error) {
 	path := filepath.Join(append([]string{d.path}, elem...)...)
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", fail.Wrap(fail.Rejected, err, "create %s", path)
+		return "", fail.Wrap(fail.Rejected, err, "create %s", path).
+			WithHint("the directory is damaged, read-only or full: restore it from a copy, or name another with --data")
 	}
 	return path, nil
 }

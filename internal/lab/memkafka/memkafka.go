@@ -64,7 +64,9 @@ func Start(cfg Config) (*Kafka, error) {
 			WithHint("another program has the port; give another one or none")
 	}
 	k := &Kafka{gate: gate, log: newLogger(cfg.Logger)}
-	k.cluster, err = kfake.NewCluster(k.options(cfg)...)
+	if err = checkOffsets(cfg.DataDir); err == nil {
+		k.cluster, err = kfake.NewCluster(k.options(cfg)...)
+	}
 	if err != nil {
 		gate.Close()
 		return nil, fail.Wrap(fail.Unavailable, err, "open the log of %s in %s", cfg.Topic, cfg.DataDir).

@@ -17,15 +17,26 @@ import (
 // faultTimeout is how long a broker may take to stop or start.
 const faultTimeout = 2 * time.Minute
 
-// pressed gives a key to whoever it is for: the overlay on top, else the pane
-// with the focus, else everywhere.
+// pressed takes what was pressed. Keys that come quickly arrive together, as one
+// message of several characters: each of them is a key, unless it is a paste.
 func (m *Model) pressed(msg tea.KeyMsg) tea.Cmd {
+	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 || msg.Paste {
+		return m.key(msg)
+	}
+	cmds := make([]tea.Cmd, 0, len(msg.Runes))
+	for _, r := range msg.Runes {
+		cmds = append(cmds, m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
+	}
+	return tea.Sequence(cmds...)
+}
+
+// key gives a key to whoever it is for: the overlay on top, else the pane with
+// the focus, else everywhere.
+func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	s := m.scope()
 	a, bound := lookup(m.c.keys, s, msg.String())
-	if msg.Paste && s.typing() {
-		bound = false
-	}
-	if a == actQuit && bound {
+	bound = bound && !msg.Paste
+	if bound && a == actQuit {
 		return tea.Quit
 	}
 	if n := len(m.overlays); n > 0 {

@@ -515,3 +515,17 @@ func TestCommandsForKeysAndOperations(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysThatComeTogether are keys all the same.
+func TestKeysThatComeTogether(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.traffic()
+	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("kkk")})
+	if s.events.cursor != 16 {
+		t.Errorf("cursor %d after kkk, want 16", s.events.cursor)
+	}
+	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(":incr k")})
+	if p, ok := s.overlays[0].(*commandLine); !ok || p.input.Value() != "incr k" {
+		t.Error("what is typed after : is not in the palette")
+	}
+}

@@ -22,7 +22,10 @@ import (
 	"github.com/muesli/termenv"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/tui/quiet"
 )
+
+func init() { quiet.End() } // the terminal library has been initialized; see package quiet
 
 // Options say what to show and how.
 type Options struct {

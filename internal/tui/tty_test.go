@@ -1,0 +1,105 @@
+//go:build linux
+
+package tui
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/tui/ttytest"
+)
+
+// TestMain lets the test binary be a program with the interface in it.
+func TestMain(m *testing.M) {
+	if os.Getenv("GEOKV_TUI_PROGRAM") != "" {
+		os.Exit(program())
+	}
+	os.Exit(m.Run())
+}
+
+// program is the interface over a fake source, whose writes panic.
+func program() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	fake := newFake(nil, "us", "eu", "ap")
+	err := Run(ctx, Options{
+		Source: panicking{fake}, Regions: []string{"us", "eu", "ap"}, Title: "a fake", Theme: ThemeDark, In: os.Stdin, Out: os.Stdout,
+	})
+	if err != nil {
+		fmt.Println("ended with", err)
+		return 1
+	}
+	return 0
+}
+
+type panicking struct{ *fakeSource }
+
+func (panicking) Produce(context.Context, event.Operation) (event.Receipt, error) {
+	panic("a bug in a command")
+}
+
+func inTerminal(t *testing.T) *ttytest.TTY {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "GEOKV_TUI_PROGRAM=1", "TERM=xterm-256color")
+	return ttytest.Start(t, cmd, 120, 40)
+}
+
+// TestProgramInATerminal opens, is used, resized, and leaves the terminal as it
+// found it.
+func TestProgramInATerminal(t *testing.T) {
+	tty := inTerminal(t)
+	tty.WaitFor("all agree")
+	tty.Type("?")
+	tty.WaitFor("superseded")
+	tty.Type("\x1b")
+	tty.Resize(10, 3)
+	tty.WaitFor("64x18")
+	tty.Resize(100, 30)
+	tty.WaitFor("sales:total")
+	tty.Type(":")
+	tty.WaitFor("commands")
+	tty.Type("quit\r")
+	status, output := tty.Ended()
+	if status != 0 {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	tty.CheckClean(output)
+	if strings.Contains(output, "\x1b]11;?") {
+		t.Error("the program asks the terminal for its background though the theme is given")
+	}
+}
+
+// TestTerminalIsCleanAfterAPanic and the panic is not swallowed.
+func TestTerminalIsCleanAfterAPanic(t *testing.T) {
+	tty := inTerminal(t)
+	tty.WaitFor("all agree")
+	tty.Type(":incr k\r")
+	status, output := tty.Ended()
+	if status != 1 || !strings.Contains(output, "a bug in a command") || !strings.Contains(output, "the terminal interface failed") {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	tty.CheckClean(output)
+}
+
+// TestTerminalIsCleanAfterASignal that ends the program.
+func TestTerminalIsCleanAfterASignal(t *testing.T) {
+	tty := inTerminal(t)
+	tty.WaitFor("all agree")
+	tty.Signal(syscall.SIGTERM)
+	status, output := tty.Ended()
+	if status != 0 {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	tty.CheckClean(output)
+}

@@ -100,6 +100,9 @@ func TestLoadingUntilReady(t *testing.T) {
 	if info := guest.Info(ctx, "persistence").Val(); !strings.Contains(info, "loading:1") {
 		t.Errorf("INFO persistence = %q, want loading:1", info)
 	}
+	if info := full.Info(ctx, "persistence").Val(); !strings.Contains(info, "loading:0") {
+		t.Errorf("INFO persistence for geokv = %q, want loading:0: it would wait for itself", info)
+	}
 	s.SetReady(true)
 	if got, err := guest.Get(ctx, "k").Result(); got != "v" {
 		t.Errorf("stranger's read when ready: got %q, %v", got, err)

@@ -17,16 +17,16 @@ func (c *session) report(name string, args []string) {
 		c.config(args)
 		return
 	}
-	c.peer.WriteBulk(c.s.info(args[1:]))
+	c.peer.WriteBulk(c.s.info(args[1:], c.loadingFlag()))
 }
 
-func (s *Server) info(sections []string) string {
+func (s *Server) info(sections []string, loading int) string {
 	var b strings.Builder
 	for _, section := range []struct{ name, text string }{
 		{"Server", "redis_version:" + version + "\r\nredis_mode:standalone\r\nserver_name:geokv-embedded\r\nrun_id:" + s.runID + "\r\n"},
 		{"Clients", fmt.Sprintf("connected_clients:%d\r\n", s.clients())},
 		{"Memory", "maxmemory:0\r\nmaxmemory_policy:noeviction\r\n"},
-		{"Persistence", fmt.Sprintf("loading:%d\r\naof_enabled:0\r\n", s.loadingFlag())},
+		{"Persistence", fmt.Sprintf("loading:%d\r\naof_enabled:0\r\n", loading)},
 		{"Stats", fmt.Sprintf("total_commands_processed:%d\r\nevicted_keys:0\r\n", s.dispatch.TotalCommands())},
 		{"Replication", "role:master\r\nconnected_slaves:0\r\n"},
 		{"Keyspace", s.keyspace()},
@@ -47,8 +47,10 @@ func wanted(name string, sections []string) bool {
 	})
 }
 
-func (s *Server) loadingFlag() int {
-	if s.ready.Load() {
+// loadingFlag agrees with what the client may do: for strangers the server is
+// loading until the view is complete, but not for geokv, which completes it.
+func (c *session) loadingFlag() int {
+	if c.full || c.s.ready.Load() {
 		return 0
 	}
 	return 1

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
@@ -16,12 +17,16 @@ import (
 
 // open starts an App of all roles on the world and returns it with its end,
 // which gives everything together the time named.
-func open(t *testing.T, w *labtest.World) (a *app.App, end func(within time.Duration) error) {
+func open(t *testing.T, w *labtest.World, change ...func(*app.Config)) (a *app.App, end func(within time.Duration) error) {
 	t.Helper()
-	a, err := app.Open(t.Context(), app.Config{
+	cfg := app.Config{
 		Cluster: w.Cluster(), Roles: app.Roles{Write: true, Materialize: true, Observe: true},
 		DialKafka: w.DialKafka, DialRedis: w.DialRedis,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	a, err := app.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +81,40 @@ func TestEndWithARegionDown(t *testing.T) {
 			if holder, err := w.View(name).SlotHolder(t.Context(), 0); holder != "" || err != nil {
 				t.Errorf("slot 0 of %s is still held by %q, %v", name, holder, err)
 			}
+		}
+	})
+}
+
+// As geokv up after a restart: views start empty and closed to strangers, and
+// open when they hold what the logs held.
+func TestFreshViewsAreRebuiltAndOpened(t *testing.T) {
+	labtest.Run(t, geo.Default(), func(t *testing.T, w *labtest.World) {
+		a, end := open(t, w)
+		for _, region := range a.Regions() {
+			produce(t, a, region, "incr", "k", "1")
+		}
+		w.AwaitMirrored()
+		if err := end(5 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		for _, region := range a.Regions() {
+			w.StopRedis(region)
+			w.StartRedis(region)
+			w.Redis(region).SetReady(false)
+		}
+		a, end = open(t, w, func(cfg *app.Config) {
+			cfg.FreshViews = true
+			cfg.OnReady = func(region string) { w.Redis(region).SetReady(true) }
+		})
+		w.Await("the rebuild", func() bool { return a.Ready(t.Context()) == nil })
+		for _, region := range a.Regions() {
+			page, err := a.Key(t.Context(), api.KeyQuery{Region: region, Key: []byte("k")})
+			if err != nil || string(page.View.String) != "3" {
+				t.Errorf("%s: %q, %v, want 3", region, page.View.String, err)
+			}
+		}
+		if err := end(5 * time.Second); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -8,7 +8,9 @@ import (
 )
 
 // clientLogger passes what the Kafka client says on to slog, one level lower:
-// its Info is about its own workings.
+// its Info is about its own workings, and what it warns of it tries again by
+// itself, dozens of times a second while a broker is down. Whoever depends on an
+// outcome is told by an error, a state or an alarm.
 type clientLogger struct{ *slog.Logger }
 
 // Level implements kgo.Logger.
@@ -19,7 +21,7 @@ func (l clientLogger) Level() kgo.LogLevel {
 		return kgo.LogLevelDebug
 	case l.Enabled(ctx, slog.LevelDebug):
 		return kgo.LogLevelInfo
-	case l.Enabled(ctx, slog.LevelWarn):
+	case l.Enabled(ctx, slog.LevelInfo):
 		return kgo.LogLevelWarn
 	default:
 		return kgo.LogLevelError
@@ -33,7 +35,7 @@ func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	case kgo.LogLevelError:
 		at = slog.LevelError
 	case kgo.LogLevelWarn:
-		at = slog.LevelWarn
+		at = slog.LevelInfo
 	case kgo.LogLevelInfo:
 		at = slog.LevelDebug
 	}

@@ -42,7 +42,8 @@ logs, and views are rebuilt from them at the next start.`,
   geokv up --sim 20                        with traffic
   geokv up --http 127.0.0.1:8080           the API at a fixed address
   geokv up --memory                        keep nothing
-  geokv up --redis exec                    a redis-server per region`,
+  geokv up --redis exec                    a redis-server per region
+  geokv up --stack process                 real Kafka, MirrorMaker 2, registry and Redis`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd.Context(), o) },
 	}
@@ -86,6 +87,8 @@ type labOptions struct {
 }
 
 func (o *labOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.stack, "stack", stackEmbedded, "what to run: embedded, or process for real Kafka, MirrorMaker 2, registry and Redis")
+	_ = cmd.RegisterFlagCompletionFunc("stack", cobra.FixedCompletions([]string{stackEmbedded, stackProcess}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.redis, "redis", lab.RedisEmbedded, "embedded, or exec to run a redis-server per region")
 	_ = cmd.RegisterFlagCompletionFunc("redis", cobra.FixedCompletions([]string{lab.RedisEmbedded, lab.RedisExec}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -133,10 +136,7 @@ func (s *session) start(ctx context.Context, e *embedded, o labOptions) error {
 	if e.token, err = e.dir.Token(); err != nil {
 		return err
 	}
-	e.cluster, err = lab.StartEmbedded(ctx, lab.EmbeddedConfig{
-		Topology: topology, Dir: s.persistent(e.dir), Redis: o.redis, Logger: s.log,
-	})
-	if err != nil {
+	if e.cluster, err = s.startStack(ctx, o, topology, e.dir); err != nil {
 		return err
 	}
 	e.app, err = app.Open(ctx, app.Config{
@@ -215,6 +215,9 @@ func (e *embedded) startSim(ctx context.Context, o upOptions) error {
 	return err
 }
 
+// stackGrace is how long the end of a stack may take: brokers close their logs.
+const stackGrace = 20 * time.Second
+
 // close ends the stack and gives the directory back. The application was closed
 // by its host.
 func (e *embedded) close() error {
@@ -223,7 +226,7 @@ func (e *embedded) close() error {
 		failures = append(failures, e.dir.Retract())
 	}
 	if e.cluster != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		ctx, cancel := context.WithTimeout(context.Background(), stackGrace)
 		defer cancel()
 		failures = append(failures, e.cluster.Close(ctx))
 	}

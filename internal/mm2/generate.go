@@ -26,6 +26,8 @@ type Config struct {
 	Replication int
 	// TasksMax is the number of tasks per flow; 0 means 1.
 	TasksMax int
+	// Canary lets every flow carry its source's canary topic too, see CanaryTopic.
+	Canary bool
 	// SecretsFile is the property file, on MirrorMaker's machine, that holds
 	// the credentials: <region>.username, <region>.password and, with a trust
 	// store, <region>.truststore.password. Needed when a cluster has Security.
@@ -84,7 +86,7 @@ func Generate(cfg Config) ([]byte, error) {
 		w.set(name+".bootstrap.servers", strings.Join(cfg.Clusters[name].Brokers, ","))
 	}
 	w.security(cfg)
-	w.flows(cfg.Topology)
+	w.flows(cfg.Topology, cfg.Canary)
 	w.section("Every flow")
 	w.settings("", topLevelSettings(cfg.Replication, cfg.TasksMax))
 	for _, name := range cfg.Topology.Names() {
@@ -214,12 +216,23 @@ func (w *writer) settings(prefix string, all []setting) {
 	}
 }
 
-func (w *writer) flows(topology geo.Topology) {
+func (w *writer) flows(topology geo.Topology, canary bool) {
 	w.section("Flows: each carries its source's own topic only, so nothing can loop")
 	for _, flow := range topology.Flows() {
 		w.set(flow.String()+".enabled", "true")
-		w.set(flow.String()+".topics", topicPattern(flow.From))
+		w.set(flow.String()+".topics", flowPattern(flow.From, canary))
 	}
+}
+
+// CanaryTopic is the topic in which a local cluster sends records through each
+// flow only to see whether it carries any.
+func CanaryTopic(region string) string { return region + ".canary" }
+
+func flowPattern(region string, canary bool) string {
+	if canary {
+		return topicPattern(region) + "," + strings.ReplaceAll(CanaryTopic(region), ".", "[.]")
+	}
+	return topicPattern(region)
 }
 
 // topicPattern is the regular expression of a region's topic. [.] and not \.,

@@ -22,6 +22,7 @@ import (
 const (
 	libsDir        = "libs"
 	registryDir    = "registry"
+	archiveDir     = "classes"
 	redisFile      = "redis/redis-server"
 	receiptFile    = "complete.json"
 	registryRunner = "apicurio-registry-app-" + RegistryVersion + "-runner.jar"

@@ -7,6 +7,7 @@
 //	    libs/*.jar      Kafka, MirrorMaker 2 and what they need
 //	    registry/       the unpacked schema registry
 //	    redis/          redis-server, only when the machine has none
+//	    classes/        archives of loaded classes, made by a trial run
 //	    complete.json   every file with size and checksum; written last
 package stack
 
@@ -42,6 +43,21 @@ type Parts struct {
 	Registry string // directory of the schema registry
 	Runner   string // its jar
 	Redis    string // path of redis-server
+}
+
+// Archive is where the loaded classes of one kind of process (kafka, mirror,
+// registry) are kept, with which it starts in two thirds of the time; bootstrap
+// is the metadata that every new broker begins with. None need exist.
+func (p Parts) Archive(kind string) string { return filepath.Join(p.Dir, archiveDir, kind+".jsa") }
+
+// Archived reports whether the archives of all kinds are there.
+func (p Parts) Archived() bool {
+	for _, kind := range []string{"kafka", "mirror", "registry", "bootstrap"} {
+		if !exists(p.Archive(kind)) {
+			return false
+		}
+	}
+	return true
 }
 
 // DefaultDir is where the current set is kept: below the user's cache

@@ -48,7 +48,7 @@ func hostileScreen(s *screen) {
 		}
 		s.fake.states[region] = state
 	}
-	s.regions.names, s.regions.raw = nil, map[string][]byte{}
+	s.regions.all, s.regions.raw, s.regions.held = nil, map[string][]byte{}, map[string]bool{}
 	s.look()
 }
 

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -335,9 +336,12 @@ func TestEveryBindingIsDocumented(t *testing.T) {
 	h := &help{c: s.c, first: scopeEvents}
 	h.SetSize(120, 40)
 	shown := strings.Join(h.lines(84), "\n")
-	text, err := os.ReadFile("../../docs/tui.md")
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if flag.Lookup("update").Value.String() == "true" {
+		text = writeKeys(t, string(text))
 	}
 	for _, b := range keymap() {
 		if b.help == "" || !strings.Contains(shown, b.help) {
@@ -347,6 +351,27 @@ func TestEveryBindingIsDocumented(t *testing.T) {
 			t.Errorf("docs/tui.md lacks the row\n%s", row)
 		}
 	}
+}
+
+const document = "../../docs/tui.md"
+
+// writeKeys puts the keymap between its marks in the document.
+func writeKeys(t *testing.T, text string) []byte {
+	before, rest, ok1 := strings.Cut(text, "<!-- keys -->\n")
+	_, after, ok2 := strings.Cut(rest, "<!-- /keys -->")
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no marks for the keys", document)
+	}
+	var rows strings.Builder
+	rows.WriteString("| where | keys | what |\n|---|---|---|\n")
+	for _, b := range keymap() {
+		rows.WriteString(docRow(b) + "\n")
+	}
+	text = before + "<!-- keys -->\n" + rows.String() + "<!-- /keys -->" + after
+	if err := os.WriteFile(document, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return []byte(text)
 }
 
 // docRow is a binding's row in the table of docs/tui.md.

@@ -150,7 +150,7 @@ func (m *Model) takeLook(p pollMsg) tea.Cmd {
 
 func (m *Model) arrange() {
 	// what every region pane could show: frame, facts, origins, keys
-	wanted := 2 + 2 + min(len(m.c.regions), 3) + 1 + max(len(m.regions.names), 1)
+	wanted := 2 + 2 + min(len(m.c.regions), 3) + 1 + max(len(m.regions.all), 1)
 	if len(m.c.regions) > 3 {
 		wanted *= 3
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
@@ -16,8 +17,10 @@ type regionsPane struct {
 	at       time.Time   // when it came
 	err      error       // why there is no newer one
 	states   []regionKeys
-	names    []string // of the listed keys, clean
+	all      []string // every demo key, clean, in the cluster's order
 	raw      map[string][]byte
+	held     map[string]bool // that some region held since the start
+	names    []string        // of those: the listed keys
 	verdicts map[string]verdict
 
 	region int // selected
@@ -27,7 +30,7 @@ type regionsPane struct {
 }
 
 func newRegionsPane(c *common) *regionsPane {
-	return &regionsPane{c: c, verdicts: map[string]verdict{}, raw: map[string][]byte{}, states: make([]regionKeys, len(c.regions))}
+	return &regionsPane{c: c, verdicts: map[string]verdict{}, raw: map[string][]byte{}, held: map[string]bool{}, states: make([]regionKeys, len(c.regions))}
 }
 
 // SetSize sets the outer size of the pane.
@@ -39,6 +42,7 @@ func (p *regionsPane) take(m pollMsg) {
 	for i := range m.states {
 		p.takeState(i, m.states[i])
 	}
+	p.list()
 	p.compare(m)
 	if m.err == nil {
 		p.report, p.at = &m.report, m.at
@@ -61,10 +65,25 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 		k.changed = j < len(before) && before[j].name == k.name && before[j].digest != k.digest
 		if _, known := p.raw[k.name]; !known {
 			p.raw[k.name] = k.raw
-			p.names = append(p.names, k.name)
+			p.all = append(p.all, k.name)
 		}
+		p.held[k.name] = p.held[k.name] || k.present
 	}
 	p.states[i] = now
+}
+
+// list lists the keys that some region held since the start, and keeps the
+// cursor on its key.
+func (p *regionsPane) list() {
+	at := ""
+	if p.key < len(p.names) {
+		at = p.names[p.key]
+	}
+	p.names = slices.DeleteFunc(slices.Clone(p.all), func(name string) bool { return !p.held[name] })
+	if i := slices.Index(p.names, at); i >= 0 {
+		p.key = i
+	}
+	p.key = min(p.key, max(len(p.names)-1, 0))
 }
 
 // compare judges every listed key over the regions that answered.

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/fail"
 )
 
 // View renders the pane as h lines of w cells.
@@ -64,6 +65,9 @@ func (p *regionsPane) pane(i int, size rect, facts int, focused bool) []string {
 	for len(body) < facts {
 		body = append(body, spaces(w-2))
 	}
+	if len(p.names) == 0 && len(p.all) > 0 && len(body) < h-2 {
+		body = append(body, c.plainLine(w-2, "   no demo keys yet", c.dim))
+	}
 	for k := p.top; k < len(p.names) && len(body) < h-2; k++ {
 		body = append(body, p.keyLine(i, k, w-2, focused && selected && k == p.key))
 	}
@@ -113,7 +117,7 @@ func (p *regionsPane) facts(i, w, h int) []string {
 		return p.waiting(w)
 	}
 	lines := []string{p.progressLine(r, w), p.lagLine(r, w)}
-	if h >= len(r.Origins)+len(p.names)+3 && w >= 30 {
+	if h >= len(r.Origins)+len(p.all)+3 && w >= 30 {
 		for _, o := range r.Origins {
 			lines = append(lines, p.originLine(o, w))
 		}
@@ -250,6 +254,8 @@ func (p *regionsPane) note(i int, r *api.RegionReport) (string, lipgloss.Style) 
 		return clean(r.Alarms[0].Code + ": " + r.Alarms[0].Message), c.bad
 	case r.Detail != "":
 		return clean(r.Detail), c.warn
+	case fail.CodeOf(p.states[i].err) == fail.Rebuilding:
+		return "its view is being rebuilt", c.info
 	case p.states[i].err != nil:
 		return clean(p.states[i].err.Error()), c.bad
 	}

@@ -64,7 +64,7 @@ func Start(cfg Config) (*Kafka, error) {
 			WithHint("another program has the port; give another one or none")
 	}
 	k := &Kafka{gate: gate, log: newLogger(cfg.Logger)}
-	if err = checkOffsets(cfg.DataDir); err == nil {
+	if err = prepareStored(cfg.DataDir); err == nil {
 		k.cluster, err = kfake.NewCluster(k.options(cfg)...)
 	}
 	if err != nil {

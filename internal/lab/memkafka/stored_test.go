@@ -58,3 +58,38 @@ func TestDamagedOffsetsAreRefused(t *testing.T) {
 		k.Close()
 	}
 }
+
+// TestLogGoesOnAfterADamagedBatchWasCutOff flips a bit in the last of three
+// batches of a log that was closed well: what is appended then has to be there,
+// now and after the next start.
+func TestLogGoesOnAfterADamagedBatchWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	k := start(t, Config{DataDir: dir})
+	c := client(t, k)
+	createTopics(t, c)
+	for _, value := range []string{"a", "b", "c"} {
+		if err := produce(t.Context(), c, "us.events", 4, time.Now(), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.Close()
+	damageLastBatch(t, filepath.Join(dir, "partitions", "us.events-4"))
+	k = start(t, Config{DataDir: dir})
+	if len(k.Damage()) == 0 {
+		t.Error("the damage was not reported")
+	}
+	for _, value := range []string{"d", "e"} {
+		if err := produce(t.Context(), client(t, k), "us.events", 4, time.Now(), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "a b d e"
+	if got := strings.Join(values(t, k, "us.events", 4), " "); got != want {
+		t.Errorf("after the cut: %s, want %s", got, want)
+	}
+	k.Close()
+	k = start(t, Config{DataDir: dir})
+	if got := strings.Join(values(t, k, "us.events", 4), " "); got != want {
+		t.Errorf("after another start: %s, want %s", got, want)
+	}
+}

@@ -141,6 +141,20 @@ func TestFloorIncludesTheView(t *testing.T) {
 	})
 }
 
+// A stamp of the year 2100 from another region is applied, alarmed and not
+// followed: a restart must not make it the floor of every later write.
+func TestForeignStampFromTheFutureDoesNotStopARestartedBridge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.redis.positions["us.events"] = hlc.Timestamp{Physical: time.Now().AddDate(74, 0, 0).UnixMilli()}
+		b := g.open()
+		g.write(b, "incr k")
+		if !alarmed(b, bridge.AlarmAhead) {
+			t.Errorf("alarms %+v, want %s", b.State().Alarms, bridge.AlarmAhead)
+		}
+	})
+}
+
 // The round trip is halved, and an answer that took too long judges nothing.
 func TestSlowAnswersOfRedis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,9 +37,11 @@ func (b *Bridge) start(ctx context.Context) error {
 	return nil
 }
 
-// floor is the greatest stamp that may be known to anybody: what stands in the
-// region's own log and what its view has applied. Nothing else is kept, since a
-// stamp that is not in a log was never seen. A view out of reach is left out
+// floor is the greatest stamp that this region may have made: what stands in its
+// own log and what its view has applied of it. Nothing else is kept, since a
+// stamp that is not in a log was never seen. Other regions' stamps are merged
+// like any that are read: one from the far future is not followed, or it would
+// stop this region's writes for good at its next start. A view out of reach is left out
 // with an alarm: the guard reads it again before each write.
 func (b *Bridge) floor(ctx context.Context) (hlc.Timestamp, error) {
 	newest, err := b.cfg.Log.MaxTimestamps(ctx, b.topic)
@@ -58,6 +60,8 @@ func (b *Bridge) floor(ctx context.Context) (hlc.Timestamp, error) {
 	return hlc.Max(floor, applied), nil
 }
 
+// appliedFloor returns the greatest applied stamp of the own topic and witnesses
+// those of the others.
 func (b *Bridge) appliedFloor(ctx context.Context) (floor hlc.Timestamp, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
 	defer cancel()
@@ -67,7 +71,11 @@ func (b *Bridge) appliedFloor(ctx context.Context) (floor hlc.Timestamp, err err
 			if err != nil {
 				return floor, err
 			}
-			floor = hlc.Max(floor, position.HLC)
+			if topic == b.topic {
+				floor = hlc.Max(floor, position.HLC)
+			} else if !position.HLC.IsZero() {
+				b.Witness(position.HLC)
+			}
 		}
 	}
 	return floor, nil

@@ -38,7 +38,7 @@ type AwaitedRegion struct {
 type LogQuery struct {
 	SinceMS int64 // first record timestamp, Unix milliseconds; 0 from the start
 	UntilMS int64 // records before it; 0 up to the end as of the request
-	Limit   int   // newest so many of the range; 0 leaves it to the server
+	Limit   int   // newest so many of the range; 0 for all of it
 }
 
 // Reset is the data of an SSE `reset` message: the reader's position belongs to

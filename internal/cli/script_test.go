@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up":     startCluster,
 			"status": expectStatus,
+			"repeat": repeatLine,
 		},
 	})
 }
@@ -69,6 +71,16 @@ func startCluster(ts *testscript.TestScript, neg bool, args []string) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait() // its status is not this script's subject
 	})
+}
+
+// repeatLine writes a line many times: repeat 1200 FILE LINE.
+func repeatLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: repeat TIMES FILE LINE")
+	}
+	times, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat(args[2]+"\n", times)), 0o600))
 }
 
 // expectStatus runs a command and compares its exit status: status 3 geokv get k.

@@ -42,7 +42,9 @@ func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 // history prints an event that was read from the log, where nothing tells which
 // regions have it.
 func (t *tailRows) history(o api.Observation) error {
-	t.printed[watch.KeyOf(o)] = true
+	if t.plan.live { // otherwise nothing comes twice, and the log may be long
+		t.printed[watch.KeyOf(o)] = true
+	}
 	return t.print(watch.Row{Topic: o.Topic, Partition: o.Partition, Event: eventOf(o), Key: o.Event.Key, Reason: o.Reason}, o)
 }
 

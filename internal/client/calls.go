@@ -101,10 +101,9 @@ func (c *Client) Await(ctx context.Context, r event.Receipt, regions []string, t
 // Log reads a bounded part of the logs and calls emit for each event, in the
 // order of the stamps.
 func (c *Client) Log(ctx context.Context, q api.LogQuery, emit func(api.Observation) error) error {
-	query := url.Values{}
+	query := url.Values{"limit": {strconv.Itoa(q.Limit)}} // said even when 0: left out it means the server's default
 	setInt(query, "since_ms", q.SinceMS)
 	setInt(query, "until_ms", q.UntilMS)
-	setInt(query, "limit", int64(q.Limit))
 	resp, err := c.send(ctx, http.MethodGet, "/api/log", query, nil, nil)
 	if err != nil {
 		return err

@@ -157,7 +157,8 @@ func logQuery(r *http.Request) (q api.LogQuery, err error) {
 	if q.UntilMS != 0 && q.UntilMS <= q.SinceMS {
 		return q, fail.New(fail.Usage, "until_ms %d is not after since_ms %d", q.UntilMS, q.SinceMS)
 	}
-	q.Limit, err = limitOf(r, defaultLog, maxLog)
+	limit, err := intOf(r, "limit", defaultLog, 0, maxLog) // 0: all, which is streamed and takes no memory
+	q.Limit = int(limit)
 	return q, err
 }
 

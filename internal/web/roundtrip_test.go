@@ -142,6 +142,13 @@ func TestLogOverTheWire(t *testing.T) {
 	same(t, "lines", got, observations(0, 3000))
 
 	got = nil
+	all := api.LogQuery{SinceMS: 5, UntilMS: 9}
+	if err := f.client.Log(t.Context(), all, collect); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "query without a limit", f.logQuery, all)
+
+	got = nil
 	f.set(func(f *fakeService) {
 		f.logLines, f.logErr = 2, fail.New(fail.Unavailable, "Kafka of eu went away").WithHint("start it")
 	})

@@ -29,8 +29,8 @@ type Config struct {
 // A process that keeps ending is started again after these waits.
 const (
 	firstWait = time.Second
-	longWait  = 30 * time.Second
-	settled   = time.Minute // a life this long makes the waits short again
+	longWait  = 10 * time.Second
+	settled   = 30 * time.Second // a life this long makes the waits short again
 )
 
 // maxLog is the size from which a log file is set aside at the next start.

@@ -24,14 +24,14 @@ import (
 const (
 	canaryEvery = time.Second
 	// silence is how long a canary may stay away without a reason.
-	silence = 8 * time.Second
+	silence = 10 * time.Second
 	// startGrace is how long a MirrorMaker has after its start until its silence
 	// is reported: it starts for 5 to 20 s and then looks for topics.
 	startGrace = 30 * time.Second
 	// mendAfter is how long a flow is down before its MirrorMaker is restarted;
 	// one that has carried nothing since its start has mendStart from then on,
 	// or a busy machine would never get it started.
-	mendAfter = 3 * time.Second
+	mendAfter = 5 * time.Second
 	mendStart = time.Minute
 )
 

@@ -22,6 +22,7 @@ type Server struct {
 
 	dir  string
 	args []string
+	env  []string
 	cmd  *exec.Cmd
 }
 
@@ -31,6 +32,12 @@ type Server struct {
 // variable CI is set and is skipped, visibly, elsewhere.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return StartIn(t, nil, args...)
+}
+
+// StartIn is Start with additional environment variables, as in "LC_ALL=C".
+func StartIn(t testing.TB, env []string, args ...string) *Server {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("redis-server is not in PATH; the rules must be proven on a real server")
@@ -39,7 +46,7 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 	for range 5 {
 		port := freePort(t)
-		s := &Server{Addr: "127.0.0.1:" + port, URL: "redis://127.0.0.1:" + port + "/0", dir: t.TempDir()}
+		s := &Server{Addr: "127.0.0.1:" + port, URL: "redis://127.0.0.1:" + port + "/0", dir: t.TempDir(), env: env}
 		s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 			"--appendonly", "no", "--logfile", filepath.Join(s.dir, "log"), "--databases", "4",
 			"--enable-debug-command", "local"}, args...)
@@ -56,6 +63,7 @@ func Start(t testing.TB, args ...string) *Server {
 func (s *Server) Run(t testing.TB) bool {
 	t.Helper()
 	s.cmd = exec.Command("redis-server", s.args...)
+	s.cmd.Env = append(os.Environ(), s.env...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start redis-server: %v", err)
 	}
@@ -84,6 +92,17 @@ func (s *Server) Kill() {
 		s.cmd.Process.Kill()
 	}
 }
+
+// Signal sends the process a signal, such as SIGSTOP.
+func (s *Server) Signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		t.Fatalf("signal redis-server: %v", err)
+	}
+}
+
+// AddArgs adds arguments for the next Run.
+func (s *Server) AddArgs(args ...string) { s.args = append(s.args, args...) }
 
 // Dir is the server's working directory, with its log and snapshots.
 func (s *Server) Dir() string { return s.dir }

@@ -65,7 +65,7 @@ func (b *Batch) Add(e event.Event) {
 		b.groups = append(b.groups, g)
 		b.nbytes += len(e.Key) + 16
 	}
-	b.rawBytes += argsSize(e.Args) + len(e.Key) + 64
+	b.rawBytes += event.Size(e.Args) + len(e.Key) + 64
 	ops, size := g.ops(), g.bytes
 	b.place(g, i)
 	b.nops += g.ops() - ops
@@ -127,12 +127,12 @@ func (b *Batch) raise(g *group, i int) {
 		if compareBarriers(b.events[i], b.events[g.barrier]) <= 0 {
 			return
 		}
-		g.bytes -= argsSize(b.events[g.barrier].Args)
+		g.bytes -= event.Size(b.events[g.barrier].Args)
 	} else {
 		g.bytes += opBytes
 	}
 	g.barrier = i
-	g.bytes += argsSize(b.events[i].Args)
+	g.bytes += event.Size(b.events[i].Args)
 	if b.noFold {
 		return
 	}
@@ -140,7 +140,7 @@ func (b *Batch) raise(g *group, i int) {
 		if !b.dead(g, b.events[j].HLC) {
 			return false
 		}
-		g.bytes -= opBytes + argsSize(b.events[j].Args)
+		g.bytes -= opBytes + event.Size(b.events[j].Args)
 		return true
 	}
 	g.increments = slices.DeleteFunc(g.increments, kills)
@@ -272,7 +272,7 @@ func (b *Batch) entry(g *group, i int) {
 	switch a := e.Args.(type) {
 	case event.XAdd:
 		s.entries = append(s.entries, i)
-		g.bytes += opBytes + argsSize(a)
+		g.bytes += opBytes + event.Size(a)
 	case event.XDel:
 		for _, id := range a.IDs {
 			if by, ok := s.deleted[id]; !ok || e.HLC.After(b.events[by].HLC) {
@@ -297,7 +297,9 @@ func (b *Batch) entry(g *group, i int) {
 }
 
 // ops counts what is left of the group after folding: events of which something
-// is sent, with many increments as the few records they become.
+// is sent, with many increments as the few records they become. Stream entries
+// count less: they are put in together, and should they be late, moving the tail
+// once for many of them is what makes that cheap.
 func (g *group) ops() int {
 	n := len(g.owners)
 	if g.barrier >= 0 {
@@ -305,54 +307,10 @@ func (g *group) ops() int {
 	}
 	n += min(len(g.increments), 2*keepSingle)
 	if s := g.stream; s != nil {
-		n += len(s.entries) + (len(s.deleted)+9)/10
+		n += (len(s.entries)+7)/8 + (len(s.deleted)+9)/10
 		if s.floorBy >= 0 {
 			n++
 		}
-	}
-	return n
-}
-
-// argsSize is the payload's size in bytes, roughly.
-func argsSize(args event.Args) int {
-	n := 0
-	switch a := args.(type) {
-	case event.Set:
-		n = len(a.Value)
-	case event.SAdd:
-		n = sizeOf(a.Members)
-	case event.SRem:
-		n = sizeOf(a.Members)
-	case event.ZAdd:
-		for _, m := range a.Members {
-			n += len(m.Member) + 16
-		}
-	case event.ZRem:
-		n = sizeOf(a.Members)
-	case event.HSet:
-		n = sizeOfFields(a.Fields)
-	case event.HDel:
-		n = sizeOf(a.Fields)
-	case event.XAdd:
-		n = sizeOfFields(a.Fields)
-	case event.XDel:
-		n = 24 * len(a.IDs)
-	}
-	return n
-}
-
-func sizeOf(list [][]byte) int {
-	n := 0
-	for _, b := range list {
-		n += len(b) + 8
-	}
-	return n
-}
-
-func sizeOfFields(list []event.FieldValue) int {
-	n := 0
-	for _, f := range list {
-		n += len(f.Field) + len(f.Value) + 16
 	}
 	return n
 }

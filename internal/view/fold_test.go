@@ -126,3 +126,16 @@ func TestFailureInTheMiddleIsTorn(t *testing.T) {
 		}
 	})
 }
+
+// Entries of a stream fill a batch more slowly than other operations: it takes
+// 2,048 of them.
+func TestEntriesFillABatchSlowly(t *testing.T) {
+	b := NewBatch(testNow, true)
+	n := 0
+	for ; !b.Full(); n++ {
+		b.Add(xadd(int64(n)-5000, "v"))
+	}
+	if n != 8*(MaxBatchOps-1)+1 || b.Len() != MaxBatchOps {
+		t.Errorf("full after %d entries, counted as %d operations", n, b.Len())
+	}
+}

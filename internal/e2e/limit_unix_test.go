@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"math"
 	"os/signal"
 	"strconv"
 	"syscall"
@@ -21,5 +22,5 @@ func limitFiles(text string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGXFSZ) // let writes fail, as a full disk does
-	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit})
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: math.MaxInt64})
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/geokv/geokv/internal/api"
@@ -140,8 +141,15 @@ type logPart struct {
 	fetched     []api.Observation
 }
 
-// fetchAtOnce is how many records of a partition are fetched ahead of the merge.
-const fetchAtOnce = 1000
+// What a merge fetches ahead: so many records of a partition, and so many bytes
+// over all of them in one go.
+const (
+	fetchAtOnce = 1000
+	fetchBytes  = 4 << 20
+)
+
+// errEnough ends one go of fetching.
+var errEnough = errors.New("enough fetched")
 
 // logMerge hands out the events of many partitions in the order of their stamps.
 type logMerge struct{ parts []*logPart }
@@ -162,7 +170,7 @@ type decodeFunc func(context.Context, *region, event.Record) api.Observation
 
 // next returns the oldest event not yet handed out; more is false at the end.
 func (m *logMerge) next(ctx context.Context, decode decodeFunc) (oldest api.Observation, more bool, err error) {
-	if slices.ContainsFunc(m.parts, (*logPart).dry) {
+	for slices.ContainsFunc(m.parts, (*logPart).dry) {
 		if err := m.fetch(ctx, decode); err != nil {
 			return oldest, false, err
 		}
@@ -198,11 +206,19 @@ func (m *logMerge) fetch(ctx context.Context, decode decodeFunc) error {
 			byPartition[p.partition] = p
 			from[p.partition], to[p.partition] = p.offset, min(p.offset+fetchAtOnce, p.end)
 		}
+		bytes := 0
 		err := r.log.Scan(ctx, from, to, func(rec event.Record) error {
 			p := byPartition[wal.Partition{Topic: rec.Topic, Index: rec.Partition}]
 			p.fetched = append(p.fetched, decode(ctx, r, rec))
+			p.offset = rec.Offset + 1
+			if bytes += len(rec.Value); bytes >= fetchBytes {
+				return errEnough
+			}
 			return nil
 		})
+		if errors.Is(err, errEnough) {
+			continue
+		}
 		if err != nil {
 			return fail.Wrap(fail.Unavailable, err, "read the log of region %s", r.Name)
 		}
@@ -213,25 +229,33 @@ func (m *logMerge) fetch(ctx context.Context, decode decodeFunc) error {
 	return nil
 }
 
-// newest is a ring of the last observations added.
+// newestBytes bounds what newest keeps, about.
+const newestBytes = 64 << 20
+
+// newest keeps the last observations added, within a number and a size.
 type newest struct {
 	limit   int
-	ring    []api.Observation
-	oldest  int
+	kept    []api.Observation
+	bytes   int
 	dropped int64
 }
 
 func (n *newest) add(o api.Observation) error {
-	if len(n.ring) < n.limit {
-		n.ring = append(n.ring, o)
-		return nil
+	n.kept = append(n.kept, o)
+	n.bytes += sizeOf(o)
+	for len(n.kept) > 1 && (len(n.kept) > n.limit || n.bytes > newestBytes) {
+		n.bytes -= sizeOf(n.kept[0])
+		n.kept[0] = api.Observation{} // let its value go now, not when the array grows
+		n.kept = n.kept[1:]
+		n.dropped++
 	}
-	n.ring[n.oldest] = o
-	n.oldest = (n.oldest + 1) % n.limit
-	n.dropped++
 	return nil
 }
 
-func (n *newest) list() []api.Observation {
-	return append(slices.Clone(n.ring[n.oldest:]), n.ring[:n.oldest]...)
+func (n *newest) list() []api.Observation { return n.kept }
+
+// sizeOf is roughly what an observation holds in memory.
+func sizeOf(o api.Observation) int {
+	const fixed = 512
+	return fixed + len(o.Event.Key) + event.Size(o.Event.Args)
 }

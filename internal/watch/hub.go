@@ -259,42 +259,5 @@ func (s *Subscription) pump(c chan<- []api.Observation) {
 // weight is about what an observation holds in memory.
 func weight(o api.Observation) int {
 	const fixed = 512
-	n := fixed + len(o.Event.Key)
-	switch a := o.Event.Args.(type) {
-	case event.Set:
-		n += len(a.Value)
-	case event.SAdd:
-		n += sizes(a.Members)
-	case event.SRem:
-		n += sizes(a.Members)
-	case event.ZRem:
-		n += sizes(a.Members)
-	case event.HDel:
-		n += sizes(a.Fields)
-	case event.ZAdd:
-		for _, m := range a.Members {
-			n += len(m.Member) + 32
-		}
-	case event.HSet:
-		n += pairSizes(a.Fields)
-	case event.XAdd:
-		n += pairSizes(a.Fields)
-	case event.XDel:
-		n += 16 * len(a.IDs)
-	}
-	return n
-}
-
-func sizes(list [][]byte) (n int) {
-	for _, b := range list {
-		n += len(b) + 24
-	}
-	return n
-}
-
-func pairSizes(list []event.FieldValue) (n int) {
-	for _, f := range list {
-		n += len(f.Field) + len(f.Value) + 48
-	}
-	return n
+	return fixed + len(o.Event.Key) + event.Size(o.Event.Args)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -117,7 +116,7 @@ func (s *session) tuiAttach(ctx context.Context, o tuiOptions, options tui.Optio
 	}
 	options.Source = &tuiSource{now: r.Client, find: s.findAgain}
 	options.Regions, options.API = r.Regions(), r.URL()
-	options.Title = "attached to " + strings.TrimPrefix(r.URL(), "http://")
+	options.Title = "attached to"
 	return s.showTUI(ctx, options)
 }
 

@@ -45,7 +45,7 @@ func burst(from, n int64, at func(i int64) int64) []api.Observation {
 func TestBurstTurnsAreShort(t *testing.T) {
 	s := newScreen(t, 200, 50)
 	perTurn := int64(burstRate * feedInterval / time.Second)
-	turns := int(30 * time.Second / feedInterval)
+	turns := int(15 * time.Second / feedInterval)
 	var waits []time.Duration
 	var early, late uint64
 	next := int64(0)
@@ -59,7 +59,7 @@ func TestBurstTurnsAreShort(t *testing.T) {
 		waits = append(waits, usage()-began)
 		next += perTurn
 		switch turn {
-		case turns / 2: // the log is full by now
+		case turns * 3 / 4: // the log is full by now
 			early = heap()
 		case turns - 1:
 			late = heap()

@@ -16,7 +16,7 @@ type common struct {
 	regions []string // in index order
 	wall    func() time.Time
 	zone    *time.Location
-	api     string // address of the API, for equivalent commands
+	api     string // address of the API at the start
 	keys    []binding
 
 	renderer *lipgloss.Renderer

@@ -46,7 +46,7 @@ func (m *Model) linkCommand(f geo.Flow) string {
 	if m.mirrors.state(f) == api.ActionCut {
 		action = api.ActionHeal
 	}
-	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -d '{"action":"%s"}' %s/api/lab/links/%s/%s`, action, m.c.api, f.From, f.To)
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -d '{"action":"%s"}' http://%s/api/lab/links/%s/%s`, action, m.address(), f.From, f.To)
 }
 
 // showCommand shows a command line and puts it on the clipboard.

@@ -275,7 +275,7 @@ func newScreen(t testing.TB, w, h int, regions ...string) *screen {
 func newScreenWith(t testing.TB, w, h int, o Options) *screen {
 	t.Helper()
 	s := &screen{t: t, fake: newFake(t, o.Regions...), now: noon}
-	o.Source, o.Title, o.API = s.fake, "attached to 127.0.0.1:8080", "http://127.0.0.1:8080"
+	o.Source, o.Title, o.API = s.fake, "attached to", "http://127.0.0.1:8080"
 	o.Mix = []Share{{"purchase", 50}, {"cart add", 20}, {"cart drop", 10}, {"vip join", 10}, {"restock", 5}, {"inventory race", 5}}
 	o.Wall, o.Zone, o.Out = func() time.Time { return s.now }, time.UTC, os.Stdout
 	c := newCommon(t.Context(), o)

@@ -95,7 +95,7 @@ func checkCells(t *testing.T, text string, w int) {
 }
 
 func TestCleanKeepsWhatIsHarmless(t *testing.T) {
-	for _, text := range []string{"sales:total", "日本語キー", "naïve café", "नमस्ते", "한국어", "ünï", "emoji 👋 ok"} {
+	for _, text := range []string{"sales:total", "日本語キー", "naïve café", "สวัสดี", "한국어", "e\u0301", "ünï", "emoji 👋 ok"} {
 		if got := clean(text); got != text {
 			t.Errorf("clean(%q) = %q", text, got)
 		}
@@ -105,6 +105,8 @@ func TestCleanKeepsWhatIsHarmless(t *testing.T) {
 func TestCleanSpellsOutWhatTerminalsDisagreeOn(t *testing.T) {
 	for text, want := range map[string]string{
 		"❤️":        `❤\ufe0f`,
+		"नमस्ते":    `नमस\u094d\u0924\u0947`,
+		"कि":        `क\u093f`,
 		"🇩🇪":        `\U0001f1e9\U0001f1ea`,
 		"👋🏽":        `👋\U0001f3fd`,
 		"\x1b[31m":  `\x1b[31m`,

@@ -6,7 +6,6 @@ import (
 	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
-	"github.com/rivo/uniseg"
 
 	"github.com/geokv/geokv/internal/out"
 )
@@ -31,23 +30,28 @@ func clean(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for clusters := uniseg.NewGraphemes(s); clusters.Next(); {
-		if text := clusters.Str(); agreed(text, clusters.Runes()) {
-			b.WriteString(text)
+	for s != "" {
+		cluster, _ := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+		if agreed(cluster, []rune(cluster)) {
+			b.WriteString(cluster)
 		} else {
-			b.WriteString(spelt(text))
+			b.WriteString(spelt(cluster))
 		}
+		s = s[len(cluster):]
 	}
 	return b.String()
 }
 
-// agreed reports whether every terminal gives the cluster the same width.
+// agreed reports whether every terminal gives the cluster the same width: one
+// character with at most two marks that never take a cell of their own. What
+// goes beyond (conjuncts, spacing marks, jamo, flags, skin tones, selectors)
+// is drawn in as many ways as there are terminals.
 func agreed(cluster string, runes []rune) bool {
-	if len(runes) > 3 || unicode.In(runes[0], unicode.Mn, unicode.Me) {
+	if len(runes) > 3 || unicode.In(runes[0], unicode.Mn, unicode.Me, unicode.Mc, unicode.Regional_Indicator) {
 		return false
 	}
 	for _, r := range runes[1:] {
-		if r >= 0x1f3fb && r <= 0x1f3ff { // skin tones: a cluster here, a block of their own there
+		if !unicode.In(r, unicode.Mn, unicode.Me) || r >= 0xfe00 && r <= 0xfe0f {
 			return false
 		}
 	}
@@ -59,7 +63,7 @@ func spelt(cluster string) string {
 	var b strings.Builder
 	for i, r := range cluster {
 		switch {
-		case i == 0 && !unicode.In(r, unicode.Mn, unicode.Me, unicode.Regional_Indicator):
+		case i == 0 && !unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc, unicode.Regional_Indicator):
 			b.WriteRune(r)
 		case r > 0xffff:
 			b.WriteString(`\U` + hex(r, 8))

@@ -31,9 +31,9 @@ func init() { quiet.End() } // the terminal library has been initialized; see pa
 type Options struct {
 	Source  Source
 	Regions []string // names in index order
-	Title   string   // what is looked at: "embedded here", "attached to ..."
+	Title   string   // what is looked at: "embedded here", "attached to"
 	Notice  string   // said once at the start
-	API     string   // address of the API, for equivalent commands
+	API     string   // address of the API, until a report says another
 	Mix     []Share  // what simulated steps are made of
 
 	Theme   Theme
@@ -87,7 +87,9 @@ func Run(ctx context.Context, o Options) error {
 		m.feed.run(ctx, o.Source)
 	}()
 	quit := context.AfterFunc(ctx, program.Quit)
+	_, _ = io.WriteString(o.Out, gridOn)
 	_, err := program.Run()
+	_, _ = io.WriteString(o.Out, gridOff)
 	quit()
 	stop()
 	<-followed
@@ -96,6 +98,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	return err
 }
+
+// While the interface runs the terminal neither wraps lines nor reorders them
+// for text that runs from right to left: a character that it draws wider than we
+// count costs the end of its line and nothing else, and columns stay in place.
+const (
+	gridOn  = "\x1b[?7l\x1b[8l"
+	gridOff = "\x1b[?7h\x1b[8h"
+)
 
 func newCommon(ctx context.Context, o Options) *common {
 	renderer := lipgloss.NewRenderer(o.Out)

@@ -68,7 +68,7 @@ func (m *Model) panes() []string {
 func (m *Model) header() string {
 	c := m.c
 	now := c.wall()
-	left := " geokv  " + m.title
+	left := " geokv  " + m.title + " " + m.address()
 	parts := []string{m.agreement()}
 	if m.stream != nil {
 		parts = append(parts, c.down+" event stream down")
@@ -80,6 +80,16 @@ func (m *Model) header() string {
 		return c.header.Render(fit(left, room, c.ellipsis) + right)
 	}
 	return c.header.Render(fit(" geokv  "+right, w, c.ellipsis))
+}
+
+// address is where the API answers now: after a restart of the cluster it is
+// another one.
+func (m *Model) address() string {
+	url := m.c.api
+	if r := m.regions.report; r != nil && r.API != "" {
+		url = r.API
+	}
+	return clean(strings.TrimPrefix(url, "http://"))
 }
 
 // agreement is the one thing everybody wants to know.

@@ -206,12 +206,14 @@ func (tty *TTY) CheckClean(output string) {
 	for _, mode := range []struct{ on, off, what string }{
 		{"\x1b[?1049h", "\x1b[?1049l", "the alternate screen"},
 		{"\x1b[?25l", "\x1b[?25h", "the hidden cursor"},
+		{"\x1b[?7l", "\x1b[?7h", "line wrap off"},
+		{"\x1b[8l", "\x1b[8h", "explicit direction"},
 		{"\x1b[?1002h", "\x1b[?1002l", "mouse reports"},
 		{"\x1b[?1006h", "\x1b[?1006l", "extended mouse reports"},
 		{"\x1b[?2004h", "\x1b[?2004l", "bracketed paste"},
 	} {
 		if strings.LastIndex(output, mode.on) > strings.LastIndex(output, mode.off) {
-			tty.t.Errorf("the program left %s on", mode.what)
+			tty.t.Errorf("the program left behind: %s", mode.what)
 		}
 	}
 	if after := *tty.termios(); after != tty.before {

@@ -214,8 +214,10 @@ func (s *session) mm2Check(name string, o mm2CheckOptions) error {
 			checked.Warnings++
 		}
 	}
-	if err := s.printer.Result(checked, func() out.Grid { return findingsGrid(findings) }); err != nil {
-		return err
+	if len(findings) > 0 || s.printer.Format != out.Table {
+		if err := s.printer.Result(checked, func() out.Grid { return findingsGrid(findings) }); err != nil {
+			return err
+		}
 	}
 	s.printer.Note("%s: %d errors, %d warnings", name, checked.Errors, checked.Warnings)
 	if checked.Errors > 0 {

@@ -112,7 +112,7 @@ func fetchJars(ctx context.Context, staging string, say func(string, ...any)) er
 		return err
 	}
 	if bad = wrongFiles(libs); len(bad) > 0 {
-		return fail.New(fail.Unavailable, "check the downloaded parts: %s", strings.Join(bad, "; ")).
+		return fail.New(fail.Unavailable, "check the downloaded parts: %s", some(bad)).
 			WithHint("the registry or a proxy on the way delivers other files than those geokv was tested with; try again or ask whoever runs it")
 	}
 	return os.RemoveAll(local)
@@ -171,6 +171,15 @@ func wrongFiles(dir string) []string {
 		}
 	}
 	return bad
+}
+
+// some keeps a message readable: the first three, and how many more.
+func some(all []string) string {
+	const most = 3
+	if len(all) <= most {
+		return strings.Join(all, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(all[:most], "; "), len(all)-most)
 }
 
 // install moves a complete set into place. Readers see the old set or the new.

@@ -4,6 +4,7 @@
 package offspring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,6 +87,8 @@ func (p *Process) launch() error {
 		close(exited)
 	}()
 	p.cmd, p.exited, p.began = cmd, exited, time.Now()
+	close(p.changed)
+	p.changed = make(chan struct{})
 	if err := os.WriteFile(p.cfg.PIDFile, fmt.Appendln(nil, cmd.Process.Pid), 0o600); err != nil {
 		p.cfg.Logger.Warn("pid is not noted: if this process is killed, that one stays", "process", p.cfg.Name, "error", err)
 	}
@@ -196,9 +199,29 @@ func (p *Process) Hold() {
 	p.Kill()
 }
 
-// Release lets a held process come back at once.
-func (p *Process) Release() {
-	p.set(func() { p.prompt, p.wanted = p.prompt || !p.wanted, true })
+// Release lets a held process come back and returns when it has been started,
+// or with ctx's error.
+func (p *Process) Release(ctx context.Context) error {
+	p.mu.Lock()
+	held, before := !p.wanted, p.exited
+	p.mu.Unlock()
+	if !held {
+		return nil
+	}
+	p.set(func() { p.prompt, p.wanted = true, true })
+	for {
+		p.mu.Lock()
+		now, closed, changed := p.exited, p.closed, p.changed
+		p.mu.Unlock()
+		if now != before || closed {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Restart kills the process; it comes back at once.

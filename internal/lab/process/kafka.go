@@ -280,7 +280,9 @@ func (c *Cluster) StartRegion(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	r.kafka.Release()
+	if err := r.kafka.Release(ctx); err != nil {
+		return err
+	}
 	if err := c.awaitKafka(ctx, r); err != nil {
 		return err
 	}

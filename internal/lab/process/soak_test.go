@@ -75,7 +75,7 @@ func (w *world) killParts(books *ledger) {
 	}
 	stop()
 	took := w.awaitEqual(3 * time.Minute)
-	w.cluster.Registry().Release()
+	w.must(w.cluster.Registry().Release(w.Context()))
 	w.await("the registry", time.Minute, func() error {
 		if !w.cluster.Registry().Alive() {
 			return errors.New("it is not there")

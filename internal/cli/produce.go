@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -149,7 +150,7 @@ func (s *session) produceOne(ctx context.Context, o produceOptions, words []stri
 
 // await waits as the flags ask; nil when they ask for nothing.
 func (o produceOptions) await(ctx context.Context, b backend, receipt event.Receipt) (*api.Awaited, error) {
-	if !o.wait && !o.waitAll {
+	if !o.wait && !o.waitAll || !placed(receipt) {
 		return nil, nil
 	}
 	var regions []string // all
@@ -166,19 +167,33 @@ func unknownFate(r event.Receipt) error {
 	if r.Outcome == event.Durable {
 		return nil
 	}
-	return fail.New(fail.Timeout, "the fate of the write is unknown: it may be, or become, durable").
-		WithHint("repeat it with --event-id %s to the same region: it counts once", r.EventID)
+	err := fail.New(fail.Timeout, "the fate of the write is unknown: it may be, or become, durable")
+	if r.EventID == "" { // no answer came, and nobody had named the write
+		return err.WithHint("look with geokv tail before repeating it; with an --event-id of your own a repeat counts once")
+	}
+	return err.WithHint("repeat it with --event-id %s to the same region: it counts once", r.EventID)
 }
 
 // printed is a receipt with what waiting for it told.
 type printed struct {
 	event.Receipt
-	Token    string `json:"token"`
+	Token    string `json:"token,omitempty"` // none when no answer told the write's place
 	WaitedMS *int64 `json:"waited_ms,omitempty"`
 }
 
+func printedOf(r event.Receipt) printed {
+	if !placed(r) {
+		return printed{Receipt: r}
+	}
+	return printed{Receipt: r, Token: r.Token()}
+}
+
+// placed tells a receipt that a bridge made from one that stands for a lost
+// answer: sequence numbers count from 1.
+func placed(r event.Receipt) bool { return r.Seq > 0 }
+
 func (s *session) printReceipt(r event.Receipt, waited *api.Awaited) error {
-	p := printed{Receipt: r, Token: r.Token()}
+	p := printedOf(r)
 	if waited != nil {
 		p.WaitedMS = &waited.WaitedMS
 	}
@@ -187,7 +202,7 @@ func (s *session) printReceipt(r event.Receipt, waited *api.Awaited) error {
 
 func receiptGrid(p printed) out.Grid {
 	g := out.Grid{Columns: out.Columns("OUTCOME", "REGION", "TOPIC", ">PARTITION", ">OFFSET", "RECEIPT")}
-	cells := out.Text(string(p.Outcome), p.Region, p.Topic, strconv.Itoa(int(p.Partition)), strconv.FormatInt(p.Offset, 10), p.Token)
+	cells := out.Text(string(p.Outcome), orDash(p.Region), orDash(p.Topic), strconv.Itoa(int(p.Partition)), offsetOf(p.Receipt), orDash(p.Token))
 	if p.WaitedMS != nil {
 		g.Columns = append(g.Columns, out.Column{Name: "WAITED", Right: true})
 		cells = append(cells, out.Cell{Text: out.Millis(*p.WaitedMS)})
@@ -195,6 +210,16 @@ func receiptGrid(p printed) out.Grid {
 	g.Add(cells...)
 	return g
 }
+
+// offsetOf shows no offset while the fate is unknown.
+func offsetOf(r event.Receipt) string {
+	if r.Offset < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(r.Offset, 10)
+}
+
+func orDash(text string) string { return cmp.Or(text, "-") }
 
 func (s *session) showPlan(ctx context.Context, b backend, op event.Operation) error {
 	plan, err := b.Plan(ctx, op)

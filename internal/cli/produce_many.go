@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/geokv/geokv/internal/api"
@@ -23,7 +24,7 @@ const (
 // lineResult is what became of one line of input.
 type lineResult struct {
 	Line    int              `json:"line"`
-	Receipt *event.Receipt   `json:"receipt,omitempty"`
+	Receipt *printed         `json:"receipt,omitempty"`
 	Plan    *api.Plan        `json:"plan,omitempty"`
 	Failure *api.ErrorDetail `json:"error,omitempty"`
 }
@@ -45,6 +46,7 @@ func (s *session) produceMany(ctx context.Context, o produceOptions) error {
 	defer s.disconnect(b)
 	results, err := s.produceLines(ctx, b, o)
 	if err != nil {
+		s.noteCounts(results)
 		return err
 	}
 	return s.summarize(results)
@@ -61,7 +63,7 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 	counted := make(chan tally, 1)
 	go func() { counted <- s.printInOrder(order) }()
 	keys := newKeyQueues()
-	err := eachLine(s.env.In, func(number int, line []byte) error {
+	err := eachLine(ctx, s.env.In, func(number int, line []byte) error {
 		done := make(chan lineResult, 1)
 		select {
 		case order <- done:
@@ -105,7 +107,8 @@ func produceLine(ctx context.Context, b backend, o produceOptions, number int, o
 	if err != nil {
 		return failedLine(number, err)
 	}
-	return lineResult{Line: number, Receipt: &receipt}
+	p := printedOf(receipt)
+	return lineResult{Line: number, Receipt: &p}
 }
 
 func failedLine(number int, err error) lineResult {
@@ -113,24 +116,57 @@ func failedLine(number int, err error) lineResult {
 	return lineResult{Line: number, Failure: &detail}
 }
 
-// eachLine calls fn for every line that is not blank, with its number from 1. A
-// line that is too long is handed on cut, so that it fails as JSON and is named.
-func eachLine(in io.Reader, fn func(number int, line []byte) error) error {
-	reader := bufio.NewReaderSize(in, 64<<10)
+// inputLine is what one read of standard input brought.
+type inputLine struct {
+	text []byte
+	err  error
+}
+
+// eachLine calls fn for every line that is not blank, with its number from 1,
+// until the input or ctx ends. A line that is too long is handed on cut, so that
+// it fails as JSON and is named.
+func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte) error) error {
+	lines := readLines(ctx, in)
 	for number := 1; ; number++ {
-		line, err := readLine(reader)
-		if len(bytes.TrimSpace(line)) > 0 {
-			if err := fn(number, line); err != nil {
+		var line inputLine
+		select {
+		case line = <-lines:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if len(bytes.TrimSpace(line.text)) > 0 {
+			if err := fn(number, line.text); err != nil {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(line.err, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return fail.Wrap(fail.Internal, err, "read standard input")
+		if line.err != nil {
+			return fail.Wrap(fail.Internal, line.err, "read standard input")
 		}
 	}
+}
+
+// readLines reads aside, since a read from a terminal cannot be interrupted. The
+// last line has the error that ended the input.
+func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
+	lines := make(chan inputLine)
+	go func() {
+		reader := bufio.NewReaderSize(in, 64<<10)
+		for {
+			text, err := readLine(reader)
+			select {
+			case lines <- inputLine{text, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return lines
 }
 
 func readLine(reader *bufio.Reader) ([]byte, error) {
@@ -165,7 +201,7 @@ func (t *tally) add(r lineResult) {
 		t.planned++
 	case r.Receipt.Outcome == event.Durable:
 		t.durable++
-		t.last[r.Receipt.Topic+"/"+strconv.Itoa(int(r.Receipt.Partition))] = *r.Receipt
+		t.last[r.Receipt.Topic+"/"+strconv.Itoa(int(r.Receipt.Partition))] = r.Receipt.Receipt
 	default:
 		t.unknown++
 	}
@@ -178,8 +214,12 @@ func (s *session) printLine(r lineResult) {
 		_ = s.printer.Line(r) // a closed stdout shows at the summary
 		return
 	}
-	if r.Failure != nil {
-		s.printer.Note("line %d: %s: %s", r.Line, r.Failure.Code, out.Safe(r.Failure.Message))
+	switch {
+	case r.Failure != nil:
+		message := strings.TrimPrefix(r.Failure.Message, string(r.Failure.Code)+" ") // Redis begins WRONGTYPE itself
+		s.printer.Note("line %d: %s: %s", r.Line, r.Failure.Code, out.Safe(message))
+	case r.Receipt != nil && r.Receipt.Outcome != event.Durable:
+		s.printer.Note("line %d: unknown: it may be, or become, durable; event id %s", r.Line, out.Safe(orDash(r.Receipt.EventID)))
 	}
 }
 
@@ -195,12 +235,23 @@ func (t tally) await(ctx context.Context, b backend, o produceOptions) error {
 }
 
 func (s *session) summarize(t tally) error {
-	s.printer.Note("%d lines: %d durable, %d unknown, %d failed", t.lines, t.durable+t.planned, t.unknown, t.failed)
+	s.noteCounts(t)
 	if t.failed+t.unknown > 0 {
-		return fail.New(fail.Internal, "%d of %d lines did not become durable", t.failed+t.unknown, t.lines).
-			WithHint("the lines are named above; correct them and repeat those with their event_id")
+		return fail.New(fail.Internal, "%d of %d %s did not become durable", t.failed+t.unknown, t.lines, plural(t.lines, "line")).
+			WithHint("each is named above; a failed one can be corrected and sent again, an unknown one only with its event_id")
 	}
 	return nil
+}
+
+func (s *session) noteCounts(t tally) {
+	s.printer.Note("%d %s: %d durable, %d unknown, %d failed", t.lines, plural(t.lines, "line"), t.durable+t.planned, t.unknown, t.failed)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
 }
 
 // keyQueues runs work of one key in order and work of different keys at once,

@@ -61,12 +61,19 @@ func (s *session) getenv(name string) string {
 	return ""
 }
 
-// loadConfig reads the configuration with the flags laid over it.
+// loadConfig reads the configuration with the flags laid over it. --data and
+// --memory name the embedded cluster: an external one is then meant only when
+// its file was named too, not when the file merely lies above.
 func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
 	userDir, _ := os.UserConfigDir() // "" only means that no file is looked for there
-	return config.Load(config.Options{
-		Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Flags: flags,
-	})
+	o := config.Options{Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Flags: flags}
+	cfg, err := config.Load(o)
+	named := s.config != "" || s.getenv("GEOKV_CONFIG") != ""
+	if !named && (s.data != "" || s.memory) && (err != nil || cfg.External()) {
+		o.Dir, o.UserDir = "", ""
+		return config.Load(o)
+	}
+	return cfg, err
 }
 
 // dataDir is where the embedded cluster lives.
@@ -135,7 +142,7 @@ func (s *session) running() (datadir.Cluster, string, error) {
 }
 
 func (s *session) token(found string) string {
-	if t := s.getenv("GEOKV_TOKEN"); t != "" {
+	if t := strings.TrimSpace(s.getenv("GEOKV_TOKEN")); t != "" { // secrets come with a line break
 		return t
 	}
 	return found

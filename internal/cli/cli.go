@@ -45,26 +45,56 @@ func Main(ctx context.Context, env Env) int {
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = context.Canceled
 	}
-	return s.printer.Error(usageOf(err))
+	return s.printer.Error(usageOf(cmd, err))
 }
 
 // usageOf gives cobra's own complaints, which are plain errors, the code of bad
-// usage; errors of ours pass.
-func usageOf(err error) error {
+// usage and says what the command takes; errors of ours pass.
+func usageOf(cmd *cobra.Command, err error) error {
 	if err == nil || fail.CodeOf(err) != fail.Internal || errors.Is(err, context.Canceled) {
 		return err
 	}
 	for _, prefix := range []string{"unknown command", "unknown flag", "unknown shorthand", "accepts ", "requires ",
 		"invalid argument", "flag needs an argument", "required flag", "bad flag syntax", "if any flags in the group"} {
 		if strings.HasPrefix(err.Error(), prefix) {
-			return fail.Wrap(fail.Usage, nil, "%s", err.Error()).WithHint("geokv help shows every command with examples")
+			return complaint(cmd, err.Error())
 		}
 	}
 	return err
+}
+
+// complaint words cobra's complaint for a reader who does not know cobra.
+func complaint(cmd *cobra.Command, text string) error {
+	text = strings.TrimSpace(text)
+	if !cmd.HasParent() { // the word that should have been a command
+		word, suggestions, _ := strings.Cut(text, "\n\nDid you mean this?\n")
+		err := fail.New(fail.Usage, "%s", strings.TrimSuffix(word, ` for "geokv"`))
+		if names := strings.Fields(suggestions); len(names) > 0 {
+			return err.WithHint("did you mean geokv %s?", strings.Join(names, ", geokv "))
+		}
+		return err.WithHint("geokv help shows every command with examples")
+	}
+	if word, ok := strings.CutPrefix(text, "unknown command "); ok {
+		word, _, _ = strings.Cut(word, " for ")
+		text = "unexpected argument " + word
+		if cmd.HasSubCommands() {
+			text = "unknown command " + word
+		}
+	}
+	text = strings.NewReplacer("accepts ", "takes ", "requires ", "needs ", "1 arg(s)", "1 argument", "arg(s)", "arguments",
+		"only received ", "got ", "received ", "got ").Replace(text)
+	return fail.New(fail.Usage, "%s: %s", commandName(cmd), text).
+		WithHint("usage: %s; %s --help shows examples", cmd.UseLine(), cmd.CommandPath())
+}
+
+// commandName is the command without the program's name, which begins every
+// error already.
+func commandName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), "geokv ")
 }
 
 func newRoot(s *session) *cobra.Command {
@@ -89,7 +119,10 @@ MirrorMaker 2 carries each region's log to the others.`,
 	flags.BoolVar(&s.memory, "memory", false, "the cluster that keeps nothing on disk")
 	flags.StringVar(&s.logLevel, "log-level", "warn", "messages on stderr: debug, info, warn or error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).WithHint("%s --help shows the flags", cmd.CommandPath())
+		if !cmd.HasParent() {
+			return fail.New(fail.Usage, "%s", err.Error()).WithHint("geokv --help shows the flags")
+		}
+		return fail.Wrap(fail.Usage, err, "%s", commandName(cmd)).WithHint("%s --help shows the flags", cmd.CommandPath())
 	})
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run a cluster:"},
@@ -105,6 +138,7 @@ MirrorMaker 2 carries each region's log to the others.`,
 		newStack(s), newMM2(s), newConfig(s), newCompletion(s), newVersion(s),
 	)
 	root.AddCommand(helpTopics()...)
+	root.SetHelpCommand(newHelp(s))
 	return root
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,8 +78,7 @@ func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.L
 	listener, err := net.Listen("tcp", h.Listen)
 	if err != nil {
 		_ = s.closeApp(a)
-		return fail.Wrap(fail.Unavailable, err, "listen on %s", h.Listen).
-			WithHint("another process has the port: choose one with --http, or 127.0.0.1:0 for a free one")
+		return cannotListen(err, h.Listen)
 	}
 	address := listener.Addr().String()
 	a.SetAPI("http://" + address)
@@ -104,6 +104,33 @@ func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.L
 	failed := server.Shutdown(closing)
 	stop(nil)
 	return errors.Join(announced, failed, a.Close(closing), <-ended, <-ended)
+}
+
+func cannotListen(err error, listen string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fail.Wrap(fail.Unavailable, err, "listen on %s", listen).
+			WithHint("another process has the port: choose one with --http, or 127.0.0.1:0 for a free one")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fail.Wrap(fail.Usage, err, "listen on %s", listen).
+			WithHint("no interface of this machine has the address: 127.0.0.1 is for this machine, 0.0.0.0 for all")
+	}
+	return fail.Wrap(fail.Unavailable, err, "listen on %s", listen).WithHint("choose another address with --http, such as 127.0.0.1:0")
+}
+
+// checkListen refuses an address before anything is started on its account.
+func checkListen(flag string) error {
+	if flag == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(flag)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fail.New(fail.Usage, "--http %q, want HOST:PORT", flag).WithHint("such as 127.0.0.1:8080, or 127.0.0.1:0 for a free port")
+	}
+	return nil
 }
 
 // shutdownGrace is how long an end may take before it is forced: requests and

@@ -1,6 +1,42 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/fail"
+)
+
+// newHelp is cobra's help command, but a topic that does not exist is an error.
+func newHelp(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command or topic",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			found, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []cobra.Completion
+			for _, c := range found.Commands() {
+				if !c.Hidden && strings.HasPrefix(c.Name(), typed) {
+					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			topic, rest, err := cmd.Root().Find(args)
+			if err != nil || topic.HasSubCommands() && len(rest) > 0 {
+				return fail.New(fail.Usage, "no help for %q", strings.Join(args, " ")).
+					WithHint("geokv help shows every command and topic")
+			}
+			topic.InitDefaultHelpFlag() // so that the page lists it
+			return topic.Help()
+		},
+	}
+}
 
 // helpTopics are pages of `geokv help` that belong to no single command.
 func helpTopics() []*cobra.Command {
@@ -15,7 +51,7 @@ func helpTopics() []*cobra.Command {
 const exitCodes = `Exit codes are the same for every command:
 
   0    done
-  1    an error that fits nothing below
+  1    an error that fits nothing below; some lines of produce - or fold failed
   2    the command line, a file or an operation is malformed, or a limit forbids it
   3    not found: the key has no value, the thing does not exist
   4    not allowed: wrong or missing token, or the key holds another type
@@ -35,9 +71,10 @@ geokv config show --origin says where each one came from.
 
 Every key of the file has a variable: http.listen is GEOKV_HTTP_LISTEN.
 
-A command finds its cluster in this order: --config or GEOKV_CONFIG; geokv.yaml in
-the working directory or above it, then in the user's configuration directory;
-otherwise the cluster that geokv up runs in the data directory.`
+A command finds its cluster in this order: --config or GEOKV_CONFIG; --data or
+--memory; geokv.yaml in the working directory or above it, then in the user's
+configuration directory; the cluster that geokv up runs in the data directory;
+without --data and GEOKV_DATA the one that geokv up --memory runs.`
 
 const operationsHelp = `Operations are written as in redis-cli:
 
@@ -63,8 +100,17 @@ As JSON lines (geokv produce -), one operation a line:
 Bytes that are not UTF-8 are written {"base64":"AP8="}.`
 
 const formatsHelp = `-o table   for people; columns separated by one tab when the output is no terminal
--o json    one JSON value
+-o json    one JSON value; as jsonl on tail, fold, produce - and status --watch
 -o jsonl   one JSON value a line, on commands that stream
+
+tail -f takes a template of these tokens and \n, \t:
+
+  %t  time, UTC         %ms  time, Unix ms     %hlc  stamp         %id  event id
+  %r  origin region     %k   key               %op   operation     %v   its arguments
+  %topic                %p   partition         %o    offset        %lane  %seq
+  %seen %applied        regions that have it   %lag  ms to the slowest view
+  %outcome              in its origin          %j    the event as JSON
+  %%  a percent sign
 
 The shapes are a contract, documented field by field in docs/json.md. Results go
 to stdout, everything said about them to stderr; with -o json an error is

@@ -59,6 +59,9 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
 	}
+	if err := checkListen(o.http); err != nil {
+		return err
+	}
 	began := time.Now()
 	e, err := s.startCluster(ctx, o.lab)
 	if err != nil {

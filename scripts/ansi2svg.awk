@@ -2,7 +2,7 @@
 # run of equal style, each stretched to its cells so that frames meet in any font.
 # Usage: awk -v width=120 -v height=40 -f ansi2svg.awk capture > picture.svg
 BEGIN {
-	W = 8.4; H = 18; pad = 12; fg0 = "#d4d9e2"; bg0 = "#171b24"
+	W = 8.4; H = 17; pad = 12; fg0 = "#d4d9e2"; bg0 = "#171b24"
 	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n",
 		width * W + 2 * pad, height * H + 2 * pad, width * W + 2 * pad, height * H + 2 * pad
 	printf "<rect width=\"100%%\" height=\"100%%\" rx=\"8\" fill=\"%s\"/>\n", bg0
@@ -57,7 +57,7 @@ function run(text,   n, x, f, b, weight) {
 	gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text); gsub(/ /, "\302\240", text)
 	weight = (bold ? " font-weight=\"bold\"" : "") (under ? " text-decoration=\"underline\"" : "")
 	printf "<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\" textLength=\"%.1f\" lengthAdjust=\"spacingAndGlyphs\"%s>%s</text>\n",
-		x, pad + (NR - 1) * H + 13.5, f, n * W, weight, text
+		x, pad + (NR - 1) * H + 13, f, n * W, weight, text
 }
 {
 	column = 0

@@ -33,7 +33,7 @@ typed() { t send-keys -t tour -l "$1"; sleep 0.4; }
 
 # await TEXT: waits until the screen shows it; gone TEXT: until it does not.
 await() {
-	for _ in $(seq 150); do
+	for _ in $(seq 400); do
 		if screen | grep -qF -- "$1"; then return; fi
 		sleep 0.2
 	done
@@ -42,7 +42,7 @@ await() {
 	exit 1
 }
 gone() {
-	for _ in $(seq 150); do
+	for _ in $(seq 400); do
 		if ! screen | grep -qF -- "$1"; then return; fi
 		sleep 0.2
 	done
@@ -155,24 +155,28 @@ key q
 await "ended with 0"
 stop
 
-echo "the pictures, 130x38"
+echo "the pictures, 130x42"
 rm -rf "$work/cluster"
-start 130 38 --sim 8 --theme dark
+start 130 42 --sim 8 --theme dark
 await "running 8/s"
 sleep 12
-picture live 130 38
+picture live 130 42
 select_region 2
 key c y
 await "ap cut"
 sleep 6
 key 2
 sleep 1
-picture cut 130 38
+picture cut 130 42
 run "heal ap"
 await "all agree"
-run "inspect inventory:lastSeen"
+key s
+await "simulator stopped"
+await "all agree"
+run "inspect sales:total"
+await "the same in every region"
 sleep 2
-picture inspect 130 38
+picture inspect 130 42
 stop
 
 # Put the screens between their marks in the document.

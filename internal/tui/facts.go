@@ -30,7 +30,11 @@ func factSentences(f *api.Facts, names func(index int) string, now time.Time, zo
 		if r := f.Register; r != nil && r.PhysicalMS == t.PhysicalMS && r.Logical == t.Logical && r.Region == t.Region {
 			continue // the same write
 		}
-		say("newest %s write: by %s at %s", t.Type, names(t.Region), at(t.PhysicalMS))
+		kind := t.Type + " "
+		if len(f.Newest) == 1 {
+			kind = ""
+		}
+		say("newest %swrite: by %s at %s", kind, names(t.Region), at(t.PhysicalMS))
 	}
 	for _, c := range f.Counters {
 		say("%s", counterSentence(c))
@@ -57,14 +61,11 @@ func factSentences(f *api.Facts, names func(index int) string, now time.Time, zo
 }
 
 func counterSentence(c api.CounterFact) string {
-	text := fmt.Sprintf("increments by %s: up to no. %d of its log lanes", c.Region, c.Seq)
-	if c.Ring > 0 {
-		text += fmt.Sprintf(", %s kept singly", count(c.Ring))
-	}
+	text := fmt.Sprintf("counted from %s: %s kept one by one", c.Region, plural(c.Ring, "increment", "increments"))
 	if c.Folded {
 		text += ", older ones summed up"
 	}
-	return text
+	return text + fmt.Sprintf("; the last is no. %d of its lane", c.Seq)
 }
 
 func expiry(ms int64, now time.Time, zone *time.Location) string {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
@@ -45,11 +44,11 @@ func union(t *testing.T, w *labtest.World) (events []event.Event) {
 }
 
 // viewsEqualFold waits until every region has applied everything and compares
-// the views, by the clock of the bubble, with the fold of the logs.
+// the views, by the clock of the first region, with the fold of the logs.
 func viewsEqualFold(t *testing.T, w *labtest.World) {
 	t.Helper()
 	w.AwaitApplied()
-	now := time.Now().UnixMilli()
+	now := w.Wall(w.Topology.Names()[0])().UnixMilli()
 	want := crdt.Fold(union(t, w), now)
 	for _, region := range w.Topology.Names() {
 		got := views(t, w, region, now)

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
@@ -112,17 +114,28 @@ func (a *App) witness(receipt event.Receipt) error {
 // whose observations never passed here.
 func (r *region) await(ctx context.Context, receipt event.Receipt) error {
 	wait := time.Millisecond
+	var failure error // of the newest read that was given its time
 	for {
 		position, err := r.db.Position(ctx, receipt.Topic, receipt.Partition, receipt.Lane())
 		if err == nil && position.Lanes[receipt.Lane()].Contains(receipt.Seq) {
 			return nil
 		}
+		if !cutShort(ctx, err) {
+			failure = err
+		}
 		select {
 		case <-ctx.Done():
-			return fail.Wrap(fail.Timeout, err, "wait for %s in region %s: not applied there yet", receipt.Token(), r.Name).
+			return fail.Wrap(fail.Timeout, failure, "wait for %s in region %s: not applied there yet", receipt.Token(), r.Name).
 				WithHint("see what the region lacks with geokv status")
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, 20*time.Millisecond)
 	}
+}
+
+// cutShort tells a read that failed because ctx's time was up, which says
+// nothing about the region, from one that failed by itself.
+func cutShort(ctx context.Context, err error) bool {
+	deadline, bounded := ctx.Deadline()
+	return bounded && !time.Now().Before(deadline) && errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
@@ -51,6 +52,10 @@ func New(c Config) (*Client, error) {
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fail.New(fail.Usage, "API address %q, want http://host:port", c.URL)
+	}
+	if strings.ContainsFunc(c.Token, unicode.IsControl) { // it could not be sent, which looks like a lost answer
+		return nil, fail.New(fail.Usage, "the token holds a line break or another control character").
+			WithHint("look at GEOKV_TOKEN or the token file: a token is one line")
 	}
 	client := &Client{base: base, token: c.Token, timeout: cmp.Or(c.Timeout, defaultTimeout), http: c.HTTP}
 	if client.http == nil {

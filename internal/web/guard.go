@@ -129,7 +129,7 @@ func (g *guard) authorized(h func(http.ResponseWriter, *http.Request) error) fun
 			g.failed.count(peer)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="geokv"`)
 			return &httpError{http.StatusUnauthorized, fail.New(fail.NotAllowed, "missing or wrong token").
-				WithHint("send Authorization: Bearer <token>; `geokv up` keeps its token in the data directory")}
+				WithHint("send Authorization: Bearer <token>; the command line takes it from the data directory of geokv up, or GEOKV_TOKEN")}
 		}
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			return &httpError{http.StatusUnsupportedMediaType, fail.New(fail.Usage, "content type %q, want application/json", r.Header.Get("Content-Type"))}

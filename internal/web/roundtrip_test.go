@@ -129,6 +129,14 @@ func TestEveryCallSurvivesTheWire(t *testing.T) {
 	same(t, "lab", again2, lab)
 }
 
+// A token that no header can carry is refused before a write, whose fate would
+// otherwise seem unknown.
+func TestTokenThatCannotBeSent(t *testing.T) {
+	if _, err := client.New(client.Config{URL: "127.0.0.1:1", Token: "two\nlines"}); fail.CodeOf(err) != fail.Usage {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLogOverTheWire(t *testing.T) {
 	f := newFixture(t)
 	f.set(func(f *fakeService) { f.logLines = 3000 })

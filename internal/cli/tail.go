@@ -32,6 +32,9 @@ func newTail(s *session) *cobra.Command {
 whose view it has been applied. An event is printed when every region has applied
 it, at the latest --settle after it was first seen.
 
+SEEN and APPLIED name those regions, .. stands for one that is still to come, and
+-- for what the log does not tell of an event read from it (--since, -n, --exit).
+
 -o jsonl prints the events themselves, at once; --exit stops at the end of the log.
 
 FILTER: words in key, operation, origin, id or argument; key: op: origin: id:
@@ -46,7 +49,7 @@ pick one of them, /.../ is a regular expression, slow:>100ms, ! the opposite.`,
 	f := cmd.Flags()
 	f.StringVar(&o.since, "since", "", "start here: a duration ago (5m), a time (RFC 3339 or Unix milliseconds), or beginning")
 	f.StringVar(&o.until, "until", "", "stop before this time, given as for --since; implies --exit")
-	f.IntVarP(&o.last, "last", "n", 0, "start with the last n events")
+	f.IntVarP(&o.last, "last", "n", 0, "start with the last n events, of which FILTER may leave fewer")
 	f.BoolVar(&o.exit, "exit", false, "stop at the end of the log")
 	f.StringVarP(&o.format, "format", "f", "", "print with a template, e.g. '%r %k %op %lag\\n' (geokv help formats)")
 	f.DurationVar(&o.settle, "settle", time.Second, "how long an event may wait for its last region before it is printed")

@@ -150,11 +150,17 @@ func (t *tailRows) printLine(row watch.Row) error {
 func seen(s watch.Sight) bool    { return s.SeenAtMS != 0 || applied(s) }
 func applied(s watch.Sight) bool { return s.AppliedAtMS != 0 }
 
-// regionsWhere keeps a place for every region, so that lines stay aligned.
+// regionsWhere keeps a place for every region, so that lines stay aligned: dots
+// where the event is not yet, dashes where nothing is known, as of an event that
+// was read from the log.
 func (t *tailRows) regionsWhere(row watch.Row, holds func(watch.Sight) bool) string {
+	blank := "."
+	if len(row.Regions) == 0 {
+		blank = "-"
+	}
 	names := make([]string, len(t.regions))
 	for i, region := range t.regions {
-		names[i] = strings.Repeat(".", len(region))
+		names[i] = strings.Repeat(blank, len(region))
 		if holds(row.Regions[region]) {
 			names[i] = region
 		}

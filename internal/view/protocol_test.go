@@ -415,3 +415,22 @@ func TestScanShowsUserKeysOnly(t *testing.T) {
 		}
 	})
 }
+
+// A reply that says no among others that come together is not passed over.
+func TestEveryReplyOfAPipelineCounts(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		db, ctx := openDB(t, e.url), context.Background()
+		for broken := range int32(3) {
+			flush(t, db)
+			db.clients.apply.Set(ctx, posKey(testTopic, broken), "a foreign hand", 0)
+			if p, err := db.Positions(ctx, testTopic, 0, 1, 2); err == nil {
+				t.Errorf("position %d cannot be read, got %+v", broken, p)
+			}
+			keys := [][]byte{[]byte("k0"), []byte("k1"), []byte("k2")}
+			db.clients.apply.Set(ctx, string(keys[broken])+metaSuffix, "a foreign hand", 0)
+			if v, err := db.ReadMany(ctx, keys, ReadOptions{Now: testNow}); err == nil {
+				t.Errorf("key %d cannot be read, got %+v", broken, v)
+			}
+		}
+	})
+}

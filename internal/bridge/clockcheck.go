@@ -103,7 +103,7 @@ func (b *Bridge) trustClock(ctx context.Context) error {
 	offset, _ := b.check.estimate()
 	return fail.New(fail.Clock, "stamp a write in %s: the wall clock is %v off the clock of the region's Redis, more than %v",
 		b.cfg.Region.Name, offset.Round(time.Millisecond), hlc.MaxAhead).
-		WithHint("set the clock of this host (NTP); geokv doctor shows both")
+		WithHint("set the clock of this host (NTP); geokv status shows the offset")
 }
 
 func (b *Bridge) recheckClock(ctx context.Context) {

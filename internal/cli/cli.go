@@ -135,7 +135,7 @@ MirrorMaker 2 carries each region's log to the others.`,
 		newUp(s), newServe(s), newMaterialize(s), newSim(s),
 		newProduce(s), newGet(s), newKeys(s),
 		newTUI(s), newTail(s), newStatus(s), newFold(s),
-		newStack(s), newMM2(s), newConfig(s), newCompletion(s), newVersion(s),
+		newStack(s), newTopics(s), newMM2(s), newConfig(s), newCompletion(s), newVersion(s),
 	)
 	root.AddCommand(helpTopics()...)
 	root.SetHelpCommand(newHelp(s))

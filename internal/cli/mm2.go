@@ -80,7 +80,7 @@ func (s *session) mm2Config(o mm2ConfigOptions) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
 	}
-	cluster, err := s.anyCluster()
+	cluster, err := s.anyCluster("mm2 config")
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func flowNames(t geo.Topology) []string {
 }
 
 // anyCluster is the configured cluster, else the one that runs here.
-func (s *session) anyCluster() (config.Cluster, error) {
+func (s *session) anyCluster(verb string) (config.Cluster, error) {
 	cfg, err := s.loadConfig()
 	if err != nil {
 		return config.Cluster{}, err
@@ -121,7 +121,7 @@ func (s *session) anyCluster() (config.Cluster, error) {
 	}
 	running, _, err := s.running()
 	if err != nil {
-		return config.Cluster{}, fail.Wrap(fail.Usage, err, "mm2 config: no configuration names a cluster").
+		return config.Cluster{}, fail.Wrap(fail.Usage, err, "%s: no configuration names a cluster", verb).
 			WithHint("write a geokv.yaml (examples/geokv.yaml) or name one with --config")
 	}
 	return clusterOf(running)

@@ -39,7 +39,7 @@ func TestKillNineUnderLoadLosesNoAcknowledgedWrite(t *testing.T) {
 		}
 	}
 	for _, region := range c.regions() {
-		for key, n := range counted { // increments of 1 and -1: each acknowledged one counts at least once
+		for key, n := range counted { // every acknowledged increment counts; unacknowledged ones may
 			got, err := c.redis(t, region).Get(ctx, key).Int()
 			if err != nil || got < n {
 				t.Errorf("%s in %s is %d (%v), %d increments were acknowledged", key, region, got, err, n)
@@ -127,7 +127,7 @@ func readersSeeNothingHalfBuilt(ctx context.Context, c *cluster) {
 func TestReadsWaitForTheRebuild(t *testing.T) {
 	ctx, h := bounded(t), newHome(t)
 	c := h.up()
-	const increments = 3000
+	const increments = 1500
 	var lines strings.Builder
 	for i := range increments {
 		fmt.Fprintf(&lines, `{"op":"INCR","key":"n","delta":1,"region":%q}`+"\n", c.regions()[i%3])

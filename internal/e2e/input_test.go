@@ -44,7 +44,7 @@ func badCommands(t *testing.T, h *home) {
 		{2, "set", "produce set k"},
 		{2, "hset", "produce hset k f"},
 		{2, "zadd", "produce zadd z 1"},
-		{2, "requires", "produce"},
+		{2, "argument", "produce"},
 		{3, "us, eu, ap", "produce incr k --region mars"},
 		{3, "us, eu, ap", "get k --region mars"},
 		{3, "us, eu, ap", "keys --region mars"},

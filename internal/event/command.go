@@ -56,8 +56,8 @@ var absent = map[string]string{
 	"XSETID":      "geokv derives stream ids from its clock",
 	"LPUSH":       "geokv has no lists; a stream (XADD) keeps order in every region",
 	"RPUSH":       "geokv has no lists; a stream (XADD) keeps order in every region",
-	"FLUSHALL":    "the log is the truth and keeps everything; DEL the keys, or rebuild with geokv replay",
-	"FLUSHDB":     "the log is the truth and keeps everything; DEL the keys, or rebuild with geokv replay",
+	"FLUSHALL":    "the log is the truth and keeps everything; DEL the keys",
+	"FLUSHDB":     "the log is the truth and keeps everything; DEL the keys",
 	"GET":         "that is a read; use geokv get",
 }
 

@@ -129,7 +129,7 @@ func (e *embedded) startRegion(ctx context.Context, r *region) error {
 		return err
 	}
 	if damage := r.kafka.Damage(); len(damage) > 0 {
-		logger.Error("stored log is damaged; what follows the damage was cut off: run geokv verify", "found", damage)
+		logger.Error("stored log is damaged; what follows the damage was cut off; geokv status says what other regions have of it", "found", damage)
 	}
 	if err := e.makeTopics(ctx, r); err != nil {
 		return err

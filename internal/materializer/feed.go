@@ -55,7 +55,7 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 		}
 		return nil
 	default:
-		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions: geokv doctor")
+		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions; geokv status shows which regions answer")
 		pause(ctx, time.Second)
 		return nil
 	}
@@ -69,7 +69,7 @@ func (m *Materializer) dispatch(records []event.Record) {
 			continue
 		}
 		m.stats.count(alarmPartition, r.Topic, fmt.Sprintf("records in partition %d, where no key belongs", r.Partition),
-			fmt.Sprintf("event topics have %d partitions: geokv doctor", geo.Partitions))
+			fmt.Sprintf("event topics have %d partitions on every cluster", geo.Partitions))
 	}
 }
 

@@ -66,7 +66,7 @@ func (w *worker) lose(loss *wal.DataLossError) {
 	}
 	s.loss = loss
 	w.m.stats.raise(alarmDataLoss, s.part.String(), loss.Error(),
-		"restore the topic or rebuild the view, then restart the materializer: geokv doctor, geokv replay")
+		"restore the topic; or, when what is left is all there is, empty the Redis (FLUSHDB) and restart the materializer: it rebuilds the view")
 	w.m.log.Error("partition stopped", "partition", s.part.String(), "error", loss)
 }
 

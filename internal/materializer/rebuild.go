@@ -28,7 +28,7 @@ func (w *worker) tearOff(err *view.CorruptError) state {
 func (w *worker) rebuild(ctx context.Context) state {
 	if err := w.logIsWhole(ctx); err != nil {
 		w.m.stats.raise(alarmCorrupt, w.name(), "cannot rebuild from the log: "+err.Error(),
-			"bring the brokers back; a log that was cut short needs a rebuild of the view: geokv replay")
+			"bring the brokers back; when the start of the log is gone for good, restore it from a copy")
 		return w.torn
 	}
 	err := w.m.cfg.View.WipePartition(ctx, w.index, w.m.cfg.Topology.Topics()...)

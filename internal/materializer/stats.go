@@ -26,7 +26,7 @@ const (
 	alarmReject     = "REJECTED"         // records were rejected
 )
 
-const viewHint = "check that Redis runs, accepts writes and has memory: geokv doctor"
+const viewHint = "check that Redis runs, accepts writes and has memory; geokv status shows its address"
 
 // stats is what State reports: written by workers and feed, read by anyone.
 type stats struct {

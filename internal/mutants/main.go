@@ -201,8 +201,8 @@ func (m mutant) try(ctx context.Context, dir string) (verdict string, err error)
 	return "NOT CAUGHT: " + m.about, nil
 }
 
-// broken is what no test says: code that does not compile, here or in Redis.
-var broken = regexp.MustCompile(`\[build failed\]|\[setup failed\]|no tests to run|Error compiling script|Script attempted to access`)
+// broken is what no test says: code that does not compile.
+var broken = regexp.MustCompile(`\[build failed\]|\[setup failed\]|no tests to run`)
 
 var failure = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 

@@ -4,7 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	luaparse "github.com/yuin/gopher-lua/parse"
 )
 
 // TestEveryMutantApplies keeps the list in step with the code: each change
@@ -36,6 +39,11 @@ func TestEveryMutantApplies(t *testing.T) {
 				continue
 			}
 			texts[c.file] = changed
+		}
+		for file, text := range texts {
+			if _, err := luaparse.Parse(strings.NewReader(text), file); strings.HasSuffix(file, ".lua") && err != nil {
+				t.Errorf("%s: the mutant is no Lua: %v", m.name, err)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ package proof
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -21,6 +22,9 @@ import (
 	"github.com/geokv/geokv/internal/materializer"
 	"github.com/geokv/geokv/internal/view/redistest"
 )
+
+// stoppedFor is how long the stopped server stays so after it was noticed.
+var stoppedFor = flag.Duration("stopped", 0, "how long redis-server is stopped beyond being noticed")
 
 // fault is something that happens to a real server while a materializer works.
 type fault struct {
@@ -85,7 +89,10 @@ func faults() []fault {
 			end: func(t *testing.T, r *region) { close(stopped) }},
 		{name: "SIGSTOP", alarm: "cannot be reached",
 			begin: func(t *testing.T, r *region) { r.server.Signal(t, syscall.SIGSTOP) },
-			end:   func(t *testing.T, r *region) { r.server.Signal(t, syscall.SIGCONT) }},
+			end: func(t *testing.T, r *region) {
+				time.Sleep(*stoppedFor) // the fault itself, not a wait for something
+				r.server.Signal(t, syscall.SIGCONT)
+			}},
 		{name: "out of memory", alarm: `refuses writes \(OOM\)`,
 			begin: do("CONFIG", "SET", "maxmemory", "1"), end: do("CONFIG", "SET", "maxmemory", "0")},
 		{name: "too few replicas", alarm: `refuses writes \(NOREPLICAS\)`,

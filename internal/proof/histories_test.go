@@ -91,6 +91,9 @@ func TestHistories(t *testing.T) {
 				repairs += r
 				events += e
 			}
+			if done := (n + 1) * perRound; done%5000 == 0 {
+				t.Logf("%d histories x %d orders: 0 mismatches after %s", done, orders, time.Since(started).Round(time.Second))
+			}
 		}
 		t.Logf("%d histories x %d orders, seeds %d to %d: 0 mismatches; %d deliveries, %d repairs, %.0f histories/s",
 			rounds*perRound, orders, *seed, *seed+uint64(rounds)-1, events, repairs, float64(rounds*perRound)/time.Since(started).Seconds())

@@ -25,7 +25,7 @@ type CorruptError struct {
 
 // Error names the partition.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("apply: %s/%d was torn by a crash of Redis; rebuild the view with geokv replay", e.Topic, e.Partition)
+	return fmt.Sprintf("apply: %s/%d was torn by a crash of Redis and has to be rebuilt from the log", e.Topic, e.Partition)
 }
 
 // RepairKey is a key whose counter cannot be split exactly from what Redis

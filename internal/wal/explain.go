@@ -74,10 +74,10 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 			WithHint("check kafka.sasl user, password and mechanism")
 	case isPermission(err):
 		return fail.Wrap(fail.NotAllowed, err, "%s: permission denied", at).
-			WithHint("grant the principal the ACLs listed in docs/operations.md")
+			WithHint("let the principal read and describe every *.events topic and, where it bridges or materializes, write its own and geokv.dlq")
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return fail.Wrap(fail.NotFound, err, "%s", at).
-			WithHint("run geokv doctor: it names missing topics")
+			WithHint("start geokv serve or geokv materialize for this region: they make the topics that are missing")
 	case errors.Is(err, context.Canceled):
 		return fail.Wrap(fail.Timeout, err, "%s", at)
 	case errors.As(err, &dns):
@@ -85,7 +85,7 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 			WithHint("check kafka.brokers")
 	default:
 		return fail.Wrap(fail.Unavailable, err, "%s", at).
-			WithHint("check that the brokers run and that kafka.brokers names them; geokv doctor tests each")
+			WithHint("check that the brokers run and that kafka.brokers names them; geokv status shows which regions answer")
 	}
 }
 

@@ -105,7 +105,7 @@ func (l *Log) resolveStarts(ctx context.Context, cfg TailConfig) (map[Partition]
 	for _, p := range cfg.Partitions {
 		if _, ok := starts[p]; !ok {
 			return nil, fail.New(fail.NotFound, "tail %s: no such partition", p).
-				WithHint("run geokv doctor: it names topics with a wrong number of partitions")
+				WithHint("event topics have 12 partitions on every cluster; geokv status -o json lists those of each")
 		}
 	}
 	return starts, nil

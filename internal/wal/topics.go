@@ -48,7 +48,7 @@ func (l *Log) EnsureTopics(ctx context.Context, own string, all []string, o Topi
 	}
 	if lost := losing(found); len(lost) > 0 {
 		return fail.Wrap(fail.Rejected, &TopicError{lost}, "check topics: their settings would lose data").
-			WithHint("run geokv doctor --repair, or set them by hand; what they destroyed already is not brought back")
+			WithHint("set them with kafka-configs --alter as named; what they destroyed already is not brought back")
 	}
 	return nil
 }

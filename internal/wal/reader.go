@@ -21,7 +21,9 @@ type Fetch struct {
 	Ends map[Partition]int64
 }
 
-// Reader reads records of many partitions in offset order per partition. Poll,
+// Reader reads records of many partitions in offset order per partition. Seek
+// belongs between polls: one that overtakes a running Poll can be taken for a loss
+// of data and stop its partition. Poll,
 // Seek, Pause, Resume, Release and Commit may be used from different goroutines,
 // but Poll from one at a time.
 type Reader struct {

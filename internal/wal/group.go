@@ -164,7 +164,7 @@ func (m *member) revoke(partitions map[string][]int32, lost bool) {
 			resume = append(resume, p)
 		}
 		delete(r.next, p)
-		delete(r.seeks, p)
+		delete(r.moves, p)
 		delete(r.running, p)
 		delete(r.stopped, p)
 		delete(r.paused, p)

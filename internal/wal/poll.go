@@ -27,10 +27,11 @@ func (r *Reader) Poll(ctx context.Context, max int) (Fetch, error) {
 		if err := r.takePending(); err != nil {
 			return Fetch{}, err
 		}
-		gen := r.generation()
-		fetches := r.client.PollRecords(ctx, max)
+		wait, done := r.settle(ctx)
+		fetches := r.client.PollRecords(wait, max)
+		done()
 		errs := r.inspect(ctx, fetches)
-		fetch, lost := r.accept(fetches, gen)
+		fetch, lost := r.accept(fetches)
 		errs = append(errs, lost...)
 		if len(fetch.Records) > 0 {
 			r.keepPending(errs)
@@ -65,33 +66,25 @@ func (r *Reader) keepPending(errs []error) {
 	}
 }
 
-func (r *Reader) generation() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.gen
-}
-
-// accept takes the records of a poll that began at Seek generation gen. Those of
-// stopped partitions are dropped: the client may have gone on behind a loss. So
-// are those of partitions that were moved meanwhile, as they may be from before
-// the move; such a partition is moved once more, so that nothing is missed.
+// accept takes the records of a poll. Those of stopped partitions are dropped:
+// the client may have gone on behind a loss. So are those of partitions that are
+// to be moved, as they are from before the move.
 //
 // It also catches a jump. The client keeps to the position it was given, with
 // one exception: while it has no metadata of the partition it lists offsets and
 // quietly moves the position into the log that exists.
-func (r *Reader) accept(fetches kgo.Fetches, gen uint64) (fetch Fetch, lost []error) {
+func (r *Reader) accept(fetches kgo.Fetches) (fetch Fetch, lost []error) {
 	fetch = Fetch{Records: make([]event.Record, 0, fetches.NumRecords()), Ends: map[Partition]int64{}}
-	again := map[Partition]int64{}
 
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	fetches.EachPartition(func(part kgo.FetchTopicPartition) {
 		p := Partition{part.Topic, part.Partition}
 		if _, owned := r.next[p]; !owned || r.stopped[p] || len(part.Records) == 0 {
 			return
 		}
 		r.running[p] = true
-		if s := r.seeks[p]; s.gen > gen {
-			again[p] = s.offset
+		if _, moving := r.moves[p]; moving {
 			return
 		}
 		if jumped(part, r.next[p]) {
@@ -106,18 +99,6 @@ func (r *Reader) accept(fetches kgo.Fetches, gen uint64) (fetch Fetch, lost []er
 		r.next[p] = part.Records[len(part.Records)-1].Offset + 1
 		fetch.Ends[p] = part.HighWatermark
 	})
-	r.mu.Unlock()
-
-	if len(again) > 0 {
-		r.seekMu.Lock()
-		defer r.seekMu.Unlock()
-		r.mu.Lock()
-		for p := range again { // a later Seek may have come in between
-			again[p] = r.seeks[p].offset
-		}
-		r.mu.Unlock()
-		r.move(again)
-	}
 	return fetch, lost
 }
 
@@ -152,6 +133,8 @@ func (r *Reader) judge(ctx context.Context, p Partition, err error) error {
 		return ErrClosed
 	case ctx.Err() != nil && isContext(err):
 		return ctx.Err()
+	case errors.Is(err, context.Canceled):
+		return nil // by Seek
 	case errors.As(err, &loss):
 		return r.stop(p, Truncated, err)
 	case errors.Is(err, kerr.OffsetOutOfRange):
@@ -174,7 +157,8 @@ func (r *Reader) judge(ctx context.Context, p Partition, err error) error {
 }
 
 // stop ends delivery of a partition until Seek. It returns nil when the
-// partition is stopped already or not owned any more.
+// partition is stopped already, not owned any more, or to be moved away from
+// where the client met the error.
 func (r *Reader) stop(p Partition, kind LossKind, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,7 +167,7 @@ func (r *Reader) stop(p Partition, kind LossKind, err error) error {
 
 func (r *Reader) stopLocked(p Partition, kind LossKind, err error) error {
 	next, owned := r.next[p]
-	if !owned || r.stopped[p] {
+	if _, moving := r.moves[p]; !owned || moving || r.stopped[p] {
 		return nil
 	}
 	r.stopped[p] = true

@@ -21,9 +21,7 @@ type Fetch struct {
 	Ends map[Partition]int64
 }
 
-// Reader reads records of many partitions in offset order per partition. Seek
-// belongs between polls: one that overtakes a running Poll can be taken for a loss
-// of data and stop its partition. Poll,
+// Reader reads records of many partitions in offset order per partition. Poll,
 // Seek, Pause, Resume, Release and Commit may be used from different goroutines,
 // but Poll from one at a time.
 type Reader struct {
@@ -31,28 +29,21 @@ type Reader struct {
 	client *kgo.Client
 	group  bool
 
-	seekMu sync.Mutex // held while positions move, so that two Seeks end in one order
-
 	mu      sync.Mutex
 	closed  bool
 	next    map[Partition]int64 // position after what Poll returned; its keys are what the reader owns
-	seeks   map[Partition]seek  // last Seek of each partition
+	moves   map[Partition]int64 // asked for by Seek; the next Poll makes them
+	wake    context.CancelFunc  // ends the wait of a running Poll
 	running map[Partition]bool  // has delivered records, so the client certainly reads it
-	gen     uint64              // counts Seeks
 	paused  map[Partition]bool  // by Pause
 	stopped map[Partition]bool  // by data loss
 	pending []error             // found by a Poll that had records to return first
 }
 
-type seek struct {
-	offset int64
-	gen    uint64
-}
-
 func (l *Log) newReader(next map[Partition]int64, group bool) *Reader {
 	return &Reader{
 		log: l, group: group, next: next,
-		seeks: map[Partition]seek{}, running: map[Partition]bool{},
+		moves: map[Partition]int64{}, wake: func() {}, running: map[Partition]bool{},
 		paused: map[Partition]bool{}, stopped: map[Partition]bool{},
 	}
 }
@@ -84,32 +75,45 @@ func (r *Reader) Release() { r.client.AllowRebalance() }
 // already returned are the caller's to drop. Partitions that the reader does
 // not own are ignored. Seek restarts a partition that a *DataLossError stopped,
 // except when its topic was re-created: that takes a new reader.
+//
+// Seek only takes a note: the client moves between two of its polls, never
+// beside one, so that what a poll took before the move is told from what it
+// took after.
 func (r *Reader) Seek(offsets map[Partition]int64) {
-	r.seekMu.Lock()
-	defer r.seekMu.Unlock()
-
 	r.mu.Lock()
-	r.gen++
-	moved := map[Partition]int64{}
-	var restarted []Partition
+	defer r.mu.Unlock()
 	for p, offset := range offsets {
 		if _, owned := r.next[p]; !owned {
 			continue
 		}
-		moved[p] = offset
 		r.next[p] = offset
-		r.seeks[p] = seek{offset, r.gen}
-		if r.stopped[p] {
-			delete(r.stopped, p)
-			if !r.paused[p] {
-				restarted = append(restarted, p)
-			}
+		r.moves[p] = offset
+		delete(r.stopped, p)
+	}
+	r.wake()
+}
+
+// settle makes the moves that Seek asked for, and returns a context for one
+// poll of the client: it ends with ctx, or when Seek asks for more.
+func (r *Reader) settle(ctx context.Context) (context.Context, context.CancelFunc) {
+	wait, wake := context.WithCancel(ctx)
+	r.mu.Lock()
+	r.wake = wake
+	moves := r.moves
+	r.moves = map[Partition]int64{}
+	var going []Partition
+	for p := range moves {
+		if !r.paused[p] {
+			going = append(going, p)
 		}
 	}
 	r.mu.Unlock()
 
-	r.move(moved)
-	r.client.ResumeFetchPartitions(byTopic(restarted))
+	if len(moves) > 0 {
+		r.move(moves)
+		r.client.ResumeFetchPartitions(byTopic(going))
+	}
+	return wait, wake
 }
 
 // move makes the client read from other offsets. The client moves only what it

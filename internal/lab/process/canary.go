@@ -21,19 +21,7 @@ import (
 // the flow carries beside the events: <region>.canary. The same task reads and
 // writes both. A flow whose canaries stay away for no reason is reported down,
 // and the MirrorMaker of its target is started again.
-const (
-	canaryEvery = time.Second
-	// silence is how long a canary may stay away without a reason.
-	silence = 10 * time.Second
-	// startGrace is how long a MirrorMaker has after its start until its silence
-	// is reported: it starts for 5 to 20 s and then looks for topics.
-	startGrace = 30 * time.Second
-	// mendAfter is how long a flow is down before its MirrorMaker is restarted;
-	// one that has carried nothing since its start has mendStart from then on,
-	// or a busy machine would never get it started.
-	mendAfter = 5 * time.Second
-	mendStart = time.Minute
-)
+const canaryEvery = time.Second
 
 func canaryTopic(region string) string { return mm2.CanaryTopic(region) }
 
@@ -42,21 +30,22 @@ type canary struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex
-	sent    map[string]time.Time   // by source: the newest that its Kafka has
-	arrived map[geo.Flow]time.Time // when the newest came
-	took    map[geo.Flow][]time.Duration
-	excused map[geo.Flow]time.Time // the last moment at which silence had a reason
-	down    map[geo.Flow]time.Time // since when a flow is silent without a reason
-	came    chan struct{}          // closed and replaced when one arrives
+	mu    sync.Mutex
+	sent  map[string]time.Time // by source: the newest that its Kafka has
+	flows map[geo.Flow]*signs
+	took  map[geo.Flow][]time.Duration
+	came  chan struct{} // closed and replaced when one arrives
 }
 
 func newCanary(c *Cluster) *canary {
-	return &canary{
-		cluster: c, stop: func() {},
-		sent: map[string]time.Time{}, arrived: map[geo.Flow]time.Time{}, took: map[geo.Flow][]time.Duration{},
-		excused: map[geo.Flow]time.Time{}, down: map[geo.Flow]time.Time{}, came: make(chan struct{}),
+	k := &canary{
+		cluster: c, stop: func() {}, came: make(chan struct{}),
+		sent: map[string]time.Time{}, flows: map[geo.Flow]*signs{}, took: map[geo.Flow][]time.Duration{},
 	}
+	for _, f := range c.cfg.Topology.Flows() {
+		k.flows[f] = &signs{}
+	}
+	return k
 }
 
 func (k *canary) start() {
@@ -132,7 +121,11 @@ func (k *canary) note(f geo.Flow, at time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
-	k.arrived[f] = now
+	signs, known := k.flows[f]
+	if !known {
+		return // a record that is no canary of ours
+	}
+	signs.carried = now
 	if k.took[f] = append(k.took[f], now.Sub(at)); len(k.took[f]) > maxTook {
 		k.took[f] = slices.Delete(k.took[f], 0, maxTook/2)
 	}
@@ -145,9 +138,8 @@ func (k *canary) watch(ctx context.Context) {
 	restarts := map[string]int{} // by target, since it last carried everything
 	for every(ctx, canaryEvery/2) {
 		for _, f := range k.cluster.cfg.Topology.Flows() {
-			since, isDown := k.judge(f, time.Now())
-			if isDown && k.mayMend(f, since, restarts[f.To]) {
-				k.cluster.cfg.Logger.Error("mirror is alive but carries nothing: starting it again", "flow", f.String())
+			if k.judge(f, time.Now(), restarts[f.To]) {
+				k.cluster.cfg.Logger.Error("mirror carries nothing: starting it again", "flow", f.String())
 				restarts[f.To]++
 				k.cluster.mirrors[f.To].process.Restart()
 			}
@@ -160,73 +152,38 @@ func (k *canary) watch(ctx context.Context) {
 	}
 }
 
-// mayMend decides when a restart is due. One that did not help is repeated at
-// growing intervals.
-func (k *canary) mayMend(f geo.Flow, since time.Time, restarts int) bool {
-	began := k.cluster.mirrors[f.To].process.Began()
-	if k.carried(f, began) {
-		return time.Since(since) > mendAfter
-	}
-	return time.Since(began) > mendStart<<min(restarts, 3)
-}
-
-// carried reports whether a canary came through the flow after a moment.
-func (k *canary) carried(f geo.Flow, after time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.arrived[f].After(after)
-}
-
-// judge decides whether a flow is silent without a reason, and since when.
-func (k *canary) judge(f geo.Flow, now time.Time) (since time.Time, isDown bool) {
+// judge looks at a flow and reports whether its MirrorMaker, of which it is
+// known how often it was started again in vain, is to be started again.
+func (k *canary) judge(f geo.Flow, now time.Time, restarts int) (mend bool) {
+	process := k.cluster.mirrors[f.To].process
 	excused, delay := k.reason(f, now)
+	began, alive := process.Began(), process.Alive()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if excused.After(k.excused[f]) {
-		k.excused[f] = excused
+	s := k.flows[f]
+	was := !s.down.IsZero()
+	s.look(now, excused, began, delay)
+	is := !s.down.IsZero()
+	switch {
+	case is && !was:
+		k.cluster.cfg.Logger.Error("flow is down: no canary came through", "flow", f.String(), "for", s.silentFor(now).Round(time.Second))
+	case was && !is:
+		k.cluster.cfg.Logger.Info("flow is no longer down", "flow", f.String())
 	}
-	heard := k.arrived[f]
-	if k.excused[f].After(heard) {
-		heard = k.excused[f]
-	}
-	if now.Sub(heard) < silence+2*delay {
-		if !k.down[f].IsZero() {
-			k.cluster.cfg.Logger.Info("flow carries canaries again", "flow", f.String())
-		}
-		delete(k.down, f)
-		return time.Time{}, false
-	}
-	if k.down[f].IsZero() {
-		k.down[f] = now
-		k.cluster.cfg.Logger.Error("flow is down: no canary came through", "flow", f.String(), "for", now.Sub(heard).Round(time.Second))
-	}
-	return k.down[f], true
+	return is && alive && now.After(s.mendAt(began, restarts))
 }
 
 // reason returns the last moment up to now at which silence was to be expected.
 func (k *canary) reason(f geo.Flow, now time.Time) (excused time.Time, delay time.Duration) {
 	c := k.cluster
 	state, delay, touched := c.links[f].now()
-	process := c.mirrors[f.To].process
 	k.mu.Lock()
 	sent := k.sent[f.From]
 	k.mu.Unlock()
-	switch {
-	case state != open, !c.RegionUp(f.From), !c.RegionUp(f.To), !process.Alive(), now.Sub(sent) > silence/2:
+	if state != open || !c.RegionUp(f.From) || !c.RegionUp(f.To) || now.Sub(sent) > silence/2 {
 		return now, delay
 	}
-	began := process.Began()
-	if grown := began.Add(startGrace - silence); !k.carried(f, began) && grown.After(touched) {
-		return earlier(grown, now), delay
-	}
 	return touched, delay
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // flowing reports whether every flow into the target carries canaries.
@@ -234,23 +191,28 @@ func (k *canary) flowing(target string) bool {
 	began := k.cluster.mirrors[target].process.Began()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for f := range k.cluster.links {
-		if _, down := k.down[f]; f.To == target && (down || !k.arrived[f].After(began)) {
+	for f, s := range k.flows {
+		if f.To == target && (!s.down.IsZero() || !s.carried.After(began)) {
 			return false
 		}
 	}
 	return true
 }
 
-// silent says whether a flow is down, and how long.
+// silent says whether a flow is down, and why.
 func (k *canary) silent(f geo.Flow) (down bool, detail string) {
+	mirror, started := k.cluster.mirrors[f.To]
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	since, down := k.down[f]
-	if !down {
+	s := k.flows[f]
+	if !started || s.down.IsZero() {
 		return false, ""
 	}
-	return true, fmt.Sprintf("MirrorMaker runs and has carried nothing for %s", (time.Since(since) + silence).Round(time.Second))
+	what := "MirrorMaker runs"
+	if !mirror.process.Alive() {
+		what = "MirrorMaker keeps ending"
+	}
+	return true, fmt.Sprintf("%s and has carried nothing for %s: see mirror-%s.log", what, s.silentFor(time.Now()).Round(time.Second), f.To)
 }
 
 // awaitAll waits until every flow has carried a canary.
@@ -259,7 +221,7 @@ func (k *canary) awaitAll(ctx context.Context) error {
 		k.mu.Lock()
 		var missing []string
 		for _, f := range k.cluster.cfg.Topology.Flows() {
-			if k.arrived[f].IsZero() {
+			if k.flows[f].carried.IsZero() {
 				missing = append(missing, f.String())
 			}
 		}

@@ -69,7 +69,7 @@ type KeysQuery struct {
 	Region string
 	Match  string // glob as in Redis SCAN; "" for all
 	Cursor string // Cursor of the page before; "" for the first
-	Limit  int    // about how many; 0 leaves it to the server
+	Limit  int    // at most so many; 0 leaves it to the server
 }
 
 // KeyList is one page of key names, in no particular order; a key may come

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt"
@@ -13,11 +12,8 @@ import (
 	"github.com/geokv/geokv/internal/view"
 )
 
-// Limits of one answer when the caller names none.
-const (
-	defaultElements = 1000
-	defaultKeys     = 1000
-)
+// defaultElements is the limit of one answer when the caller names none.
+const defaultElements = 1000
 
 // Key reads one key of one region, with its sidecar facts. A key that holds
 // nothing is an empty view, not an error.
@@ -62,44 +58,6 @@ func checkType(q api.KeyQuery, v crdt.View) error {
 		return nil
 	}
 	return fail.New(fail.WrongType, "read %q as %s: it holds a %s", q.Key, q.Type, v.Type)
-}
-
-// Keys lists names of keys in one region, a page at a time.
-func (a *App) Keys(ctx context.Context, q api.KeysQuery) (api.KeyList, error) {
-	r, err := a.reader(q.Region)
-	if err != nil {
-		return api.KeyList{}, err
-	}
-	if q.Limit <= 0 {
-		q.Limit = defaultKeys
-	}
-	cursor, err := parseCursor(q.Cursor)
-	if err != nil {
-		return api.KeyList{}, err
-	}
-	keys, next, err := r.db.Scan(ctx, cursor, q.Match, q.Limit)
-	if err != nil {
-		return api.KeyList{}, r.unreadable(err)
-	}
-	list := api.KeyList{Region: r.Name, Keys: make([]event.Bytes, len(keys))}
-	if next != 0 {
-		list.Cursor = strconv.FormatUint(next, 10)
-	}
-	for i, k := range keys {
-		list.Keys[i] = k
-	}
-	return list, nil
-}
-
-func parseCursor(text string) (uint64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	cursor, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fail.New(fail.Usage, "cursor %q is not one that a page of keys ended with", text)
-	}
-	return cursor, nil
 }
 
 // State reads the demo keys of a region.

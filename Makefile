@@ -4,7 +4,7 @@ GO       ?= go
 TAGS     ?= synctests
 GOFLAGS_ = -tags $(TAGS)
 
-.PHONY: build test race lint fuzz bench stack test-real soak soak-real
+.PHONY: build test race soak soak-events soak-merge lint stack test-real soak-real mutants mutants-ci fuzz
 
 build: ## one static binary, ./geokv
 	CGO_ENABLED=0 $(GO) build -trimpath -o geokv ./cmd/geokv
@@ -16,8 +16,16 @@ test: ## everything that must hold, under 5 minutes on two cores
 race: ## the packages with goroutines, under the race detector
 	$(GO) test $(GOFLAGS_) -race ./internal/...
 
-soak: ## 200,000 simulated events at full speed: rates, memory, views; some minutes
+soak: soak-events soak-merge ## what takes too long for every run: half an hour; prints what to put in docs/testing.md
+
+soak-events: ## 200,000 simulated events at full speed: rates, memory, views
 	GEOKV_SOAK_EVENTS=200000 $(GO) test $(GOFLAGS_) -count=1 -timeout 30m -v -run FullSpeed ./internal/e2e
+
+HISTORIES ?= 100000
+SEED      ?= 1
+soak-merge: ## HISTORIES random histories x 3 orders x both engines from SEED; 20 kills under 60,000 increments; SIGSTOP for 10 s
+	$(GO) test $(GOFLAGS_) -count=1 -timeout 6h -v -run 'TestHistories|TestKilledUnderWorkers|TestFaults|TestStreamOfThreeOrigins' ./internal/proof \
+		-histories $(HISTORIES) -seed $(SEED) -kills 20 -increments 60000 -stopped 10s -everything
 
 lint: ## needs golangci-lint v2
 	golangci-lint run
@@ -32,18 +40,11 @@ test-real: ## real Kafka, MirrorMaker 2, registry and Redis: about 4 minutes; ne
 soak-real: ## the long list on the real stack: about 25 minutes
 	$(GO) test -tags realstack,realsoak -count=1 -timeout 90m -v -run Soak ./internal/lab/process
 
-.PHONY: mutants mutants-ci soak-merge fuzz
-mutants: ## plant each known bug in a copy and see that the suite catches it: about 5 minutes
+mutants: ## plant each known bug in a copy and see that the suite catches it: about 8 minutes
 	$(GO) run ./internal/mutants
 
 mutants-ci: ## three of them, chosen by the commit
-	$(GO) run ./internal/mutants -n 3 -pick "$$(git rev-parse HEAD)"
-
-HISTORIES ?= 100000
-SEED      ?= 1
-soak-merge: ## HISTORIES random histories x 3 orders x both engines from SEED; 20 kills under 60,000 increments; SIGSTOP for 10 s
-	$(GO) test $(GOFLAGS_) -count=1 -timeout 6h -v -run 'TestHistories|TestKilledUnderWorkers|TestFaults|TestStreamOfThreeOrigins' ./internal/proof \
-		-histories $(HISTORIES) -seed $(SEED) -kills 20 -increments 60000 -stopped 10s -everything
+	$(GO) run ./internal/mutants -n 3 -pick "$$(git rev-parse HEAD || date)"
 
 FUZZTIME ?= 5s
 fuzz: ## each fuzz test of what comes from outside, for FUZZTIME

@@ -11,5 +11,5 @@ const defaultRate = 20
 
 // Simulator drives the traffic simulator of this process.
 func (a *App) Simulator() *sim.Control {
-	return &sim.Control{Sim: a.sim, Defaults: sim.Options{Regions: a.Regions(), Rate: defaultRate, Seed: rand.Uint64N(1 << 53)}}
+	return &sim.Control{Sim: a.sim, Defaults: sim.Options{Regions: a.Regions(), Rate: defaultRate, Seed: uint64(rand.Uint32())}}
 }

@@ -90,7 +90,7 @@ func (p *simPane) body(w int) []string {
 		unknown = c.warn
 	}
 	add([]span{{" failed ", c.dim}, {count(s.Failed), failed}, {"  unknown ", c.dim}, {count(s.Unknown), unknown}},
-		[]span{{fmt.Sprintf("seed %d ", s.Seed), c.dim}})
+		[]span{{fmt.Sprintf("  seed %d ", s.Seed), c.dim}})
 	if s.Error != "" {
 		lines = append(lines, c.plainLine(w, " "+clean(s.Error), c.bad))
 	}

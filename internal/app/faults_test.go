@@ -4,6 +4,7 @@ package app_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,7 +319,12 @@ func TestStampFromTheFutureInTheLogWinsAlikeEverywhere(t *testing.T) {
 				t.Errorf("%s: the clock followed the event to %d", region, r.HLC.PhysicalMS)
 			}
 		}
-		skip(w, time.Hour)
+		skip(w, time.Hour+time.Second)
+		for _, region := range w.Topology.Names() {
+			if report, err := s[region].Status(t.Context()); err != nil || slices.ContainsFunc(report.Regions, func(r api.RegionReport) bool { return hasAlarm(r, "CLOCK_AHEAD") }) {
+				t.Errorf("%s: %v, alarm %+v after its time has come", region, err, report.Regions)
+			}
+		}
 		s["ap"].write(t, "set", "k", "an hour later")
 		viewsEqualFold(t, w)
 		if got := s["us"].value(t, "k"); got != "an hour later" {

@@ -202,8 +202,7 @@ func (b *Bridge) Witness(t hlc.Timestamp) bool {
 	if b.clock.Witness(t) {
 		return true
 	}
-	b.alarms.raise(AlarmAhead, "a stamp "+t.String()+" read from a log or a client is in the future and was not followed",
-		"set the clock of the region that wrote it")
+	b.alarms.ahead(t, "a stamp "+t.String()+" read from a log or a client is in the future and was not followed")
 	return false
 }
 

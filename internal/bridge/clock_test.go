@@ -155,6 +155,24 @@ func TestForeignStampFromTheFutureDoesNotStopARestartedBridge(t *testing.T) {
 	})
 }
 
+// The alarm about a stamp from the future ends when the wall is past it.
+func TestStampOfTheFutureIsNoAlarmWhenItsTimeHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRig(t).open()
+		far := hlc.Timestamp{Physical: time.Now().Add(time.Hour).UnixMilli()}
+		b.Witness(far)
+		b.Witness(hlc.Timestamp{Physical: far.Physical - 1000}) // the latest one counts
+		time.Sleep(time.Until(far.Time()))
+		if !alarmed(b, bridge.AlarmAhead) {
+			t.Error("the alarm ended early: a write of this instant may lose")
+		}
+		time.Sleep(time.Millisecond)
+		if alarmed(b, bridge.AlarmAhead) {
+			t.Errorf("alarms %+v after the time has come", b.State().Alarms)
+		}
+	})
+}
+
 // The round trip is halved, and an answer that took too long judges nothing.
 func TestSlowAnswersOfRedis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ func (b *Bridge) follow(key []byte, newest hlc.Timestamp) error {
 	if newest.IsZero() || b.clock.Witness(newest) {
 		return nil
 	}
-	b.alarms.raise(AlarmAhead, "the newest stamp of a key is in the future", "set the clock of the region that wrote it")
+	b.alarms.ahead(newest, "the newest stamp "+newest.String()+" of a key is in the future")
 	return fail.New(fail.Clock, "write %q: its newest stamp %s is more than %v ahead of this region's clock, so the write would lose to it",
 		key, newest, hlc.MaxAhead).
 		WithHint("wait until %s, or check the clocks with geokv status", newest.Time().UTC().Format("2006-01-02T15:04:05.000Z"))

@@ -9,13 +9,14 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/hlc"
 )
 
 // The codes of a bridge's alarms.
 const (
 	AlarmClock     = "CLOCK_OFFSET"    // wall clock off; writes are refused
 	AlarmUnchecked = "CLOCK_UNCHECKED" // Redis' clock out of reach
-	AlarmAhead     = "CLOCK_AHEAD"     // a stamp from the future was read
+	AlarmAhead     = "CLOCK_AHEAD"     // a stamp was read that is still in the future
 	AlarmSlot      = "SLOT_LEASE"      // writing without a leased slot
 	AlarmUnguarded = "VIEW_UNREADABLE" // writing without the type check
 )
@@ -92,17 +93,43 @@ func (c *counters) read() Counters {
 	}
 }
 
-// alarms are conditions that hold now; AlarmAhead stays, since each stamp from
-// the future is an event of its own.
+// alarms are conditions that hold now. AlarmAhead ends by itself, when the wall
+// clock is past the latest stamp that it was raised for.
 type alarms struct {
-	wall func() time.Time
-	mu   sync.Mutex
-	set  map[string]api.Alarm
+	wall  func() time.Time
+	mu    sync.Mutex
+	set   map[string]api.Alarm
+	until time.Time // the end of AlarmAhead
+}
+
+// ahead raises AlarmAhead for a stamp; the latest one is named.
+func (a *alarms) ahead(t hlc.Timestamp, message string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expire()
+	if end := t.Time().Add(time.Millisecond); end.After(a.until) {
+		a.until = end
+	} else {
+		message = a.set[AlarmAhead].Message
+	}
+	a.raiseLocked(AlarmAhead, message, "set the clock of the region that wrote it")
+}
+
+// expire ends AlarmAhead when its time has come. Guarded by mu.
+func (a *alarms) expire() {
+	if !a.wall().Before(a.until) {
+		delete(a.set, AlarmAhead)
+		a.until = time.Time{}
+	}
 }
 
 func (a *alarms) raise(code, message, hint string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.raiseLocked(code, message, hint)
+}
+
+func (a *alarms) raiseLocked(code, message, hint string) {
 	if a.set == nil {
 		a.set = map[string]api.Alarm{}
 	}
@@ -124,6 +151,7 @@ func (a *alarms) clear(code string) {
 func (a *alarms) list() []api.Alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.expire()
 	return slices.SortedFunc(maps.Values(a.set), func(x, y api.Alarm) int {
 		if x.Code < y.Code {
 			return -1

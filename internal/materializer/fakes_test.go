@@ -32,6 +32,7 @@ type fakeLog struct {
 	seeks   int
 	pauses  int
 	closed  bool
+	away    bool // Ends fails
 }
 
 func newFakeLog() *fakeLog {
@@ -93,6 +94,9 @@ func (l *fakeLog) Starts(context.Context, ...string) (map[wal.Partition]int64, e
 func (l *fakeLog) Ends(context.Context, ...string) (map[wal.Partition]int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.away {
+		return nil, errNetwork
+	}
 	out := map[wal.Partition]int64{}
 	for _, p := range everyPartition() {
 		out[p] = int64(len(l.records[p]))

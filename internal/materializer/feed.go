@@ -25,7 +25,7 @@ const (
 func (m *Materializer) feed(ctx context.Context, reader Reader) error {
 	for ctx.Err() == nil {
 		m.obeyWorkers(reader)
-		polling, cancel := context.WithCancel(ctx)
+		polling, cancel := m.pollFor(ctx)
 		if m.allowInterrupt(cancel) {
 			fetch, err := reader.Poll(polling, pollMax)
 			m.forbidInterrupt()
@@ -47,6 +47,9 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 		return nil
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		m.tryKafka(ctx)
+		return nil
 	case errors.Is(err, wal.ErrClosed):
 		return err
 	case errors.As(err, &loss):
@@ -58,6 +61,28 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions; geokv status shows which regions answer")
 		pause(ctx, time.Second)
 		return nil
+	}
+}
+
+// quiet is how long a reader that was refused must wait in peace to be one that
+// is not refused any more: the client tries again sooner.
+const quiet = 2 * time.Second
+
+// pollFor bounds a poll while the group cannot read, since a poll that works
+// again and has nothing to bring would never say so.
+func (m *Materializer) pollFor(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.stats.raised(alarmKafka, "") {
+		return context.WithTimeout(ctx, quiet)
+	}
+	return context.WithCancel(ctx)
+}
+
+// tryKafka ends the alarm when the brokers answer: the reader met no error lately.
+func (m *Materializer) tryKafka(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	if _, err := m.cfg.Log.Ends(ctx, m.cfg.Topology.Topics()...); err == nil {
+		m.stats.clear(alarmKafka, "")
 	}
 }
 

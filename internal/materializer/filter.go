@@ -74,9 +74,7 @@ func (w *worker) witness(s *source, e event.Event) {
 	if w.m.cfg.Clock.Witness(e.HLC) {
 		return
 	}
-	w.m.stats.count(alarmClockAhead, s.part.Topic,
-		"stamp "+e.HLC.String()+" is too far in the future to follow; it wins until a later stamp",
-		"check the clock of region "+e.Origin)
+	w.m.stats.ahead(s.part.Topic, e.HLC, "check the clock of region "+e.Origin)
 }
 
 // block makes the partition wait: the record may become readable, by an upgrade

@@ -287,6 +287,10 @@ func TestStampsAreWitnessedUnlessTooFarAhead(t *testing.T) {
 		if got := w.clock.Last(); got != near.HLC {
 			t.Errorf("clock at %v, want %v: a stamp from the future is not followed", got, near.HLC)
 		}
+		w.later(time.Until(far.HLC.Time()))
+		w.wantAlarm(alarmClockAhead, true) // a write of this instant may still lose
+		w.later(time.Millisecond)
+		w.wantAlarm(alarmClockAhead, false)
 	})
 }
 
@@ -351,6 +355,20 @@ func TestRefusedReaderIsAnAlarmAndTriedAgain(t *testing.T) {
 		w.write("us", "k")
 		w.later(2 * time.Second)
 		w.wantApplied(1)
+		w.wantAlarm(alarmKafka, false)
+	})
+}
+
+// A broker that answers again ends the alarm, though there is nothing to read.
+func TestRefusalThatIsOverIsNoAlarmOnAQuietSystem(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		w.settle()
+		w.log.change(func() { w.log.away = true })
+		w.log.fail(errors.New("not authorized"))
+		w.later(time.Minute)
+		w.wantAlarm(alarmKafka, true)
+		w.log.change(func() { w.log.away = false })
+		w.later(5 * time.Second)
 		w.wantAlarm(alarmKafka, false)
 	})
 }

@@ -2,12 +2,14 @@ package materializer
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -21,7 +23,7 @@ const (
 	alarmCorrupt    = "VIEW_TORN"        // the view holds a batch in part
 	alarmRebuilt    = "VIEW_REBUILT"     // a torn partition was rebuilt; counts how often
 	alarmForeign    = "FOREIGN_KEYS"     // the database holds keys of somebody else
-	alarmClockAhead = "CLOCK_AHEAD"      // stamps from the future were applied
+	alarmClockAhead = "CLOCK_AHEAD"      // stamps were applied that are still in the future
 	alarmPartition  = "PARTITIONS"       // a topic has more partitions than keys map to
 	alarmReject     = "REJECTED"         // records were rejected
 )
@@ -34,7 +36,7 @@ type stats struct {
 
 	mu       sync.Mutex
 	counters api.Counters
-	alarms   map[alarmID]*api.Alarm
+	alarms   map[alarmID]*alarm
 	offsets  map[wal.Partition]int64 // as last known
 	percent  float64
 	ready    bool
@@ -42,8 +44,14 @@ type stats struct {
 
 type alarmID struct{ code, subject string }
 
+// alarm is one episode.
+type alarm struct {
+	api.Alarm
+	until time.Time // it ends by itself; zero: when it is cleared
+}
+
 func newStats(wall func() time.Time) *stats {
-	return &stats{wall: wall, alarms: map[alarmID]*api.Alarm{}, offsets: map[wal.Partition]int64{}}
+	return &stats{wall: wall, alarms: map[alarmID]*alarm{}, offsets: map[wal.Partition]int64{}}
 }
 
 // raise starts or keeps an alarm on a subject and reports whether it is new.
@@ -51,18 +59,52 @@ func newStats(wall func() time.Time) *stats {
 func (s *stats) raise(code, subject, message, hint string) (fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := alarmID{code, subject}
-	a, known := s.alarms[id]
-	if !known {
-		a = &api.Alarm{Code: code, SinceMS: s.wall().UnixMilli()}
-		s.alarms[id] = a
-	}
+	a, known := s.episode(code, subject)
 	a.Count++
 	a.Message, a.Hint = message, hint
 	if subject != "" {
 		a.Message = subject + ": " + message
 	}
 	return !known
+}
+
+// ahead raises the alarm about a stamp from the future, once more. It ends when
+// the wall clock is past the latest such stamp of the subject, which it names:
+// from then on every new stamp is later.
+func (s *stats) ahead(subject string, stamp hlc.Timestamp, hint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, _ := s.episode(alarmClockAhead, subject)
+	a.Count++
+	if end := stamp.Time().Add(time.Millisecond); end.After(a.until) {
+		a.until = end
+		a.Message = subject + ": stamp " + stamp.String() + " is too far in the future to follow; it wins until a later stamp"
+		a.Hint = hint
+	}
+}
+
+// episode returns the alarm on a subject, a new one when none holds. Guarded by mu.
+func (s *stats) episode(code, subject string) (a *alarm, known bool) {
+	s.expire()
+	id := alarmID{code, subject}
+	if a, known = s.alarms[id]; !known {
+		a = &alarm{Alarm: api.Alarm{Code: code, SinceMS: s.wall().UnixMilli()}}
+		s.alarms[id] = a
+	}
+	return a, known
+}
+
+// expire ends the alarms whose time has come. Guarded by mu.
+func (s *stats) expire() {
+	now := s.wall()
+	maps.DeleteFunc(s.alarms, func(_ alarmID, a *alarm) bool { return !a.until.IsZero() && !now.Before(a.until) })
+}
+
+// raised reports whether an alarm holds.
+func (s *stats) raised(code, subject string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alarms[alarmID{code, subject}] != nil
 }
 
 // count is raise for alarms that stay: each call is one more occurrence.
@@ -164,12 +206,13 @@ func (m *Materializer) owned() []wal.Partition {
 func (s *stats) snapshot(owned []wal.Partition) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expire()
 	out := State{Counters: s.counters, Percent: s.percent, Ready: s.ready, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
 	for _, p := range owned {
 		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, s.offsets[p], s.why(p)})
 	}
 	for _, a := range s.alarms {
-		out.Alarms = append(out.Alarms, *a)
+		out.Alarms = append(out.Alarms, a.Alarm)
 	}
 	out.Alarms = foldView(out.Alarms)
 	slices.SortFunc(out.Alarms, func(a, b api.Alarm) int {

@@ -8,7 +8,6 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/view"
-	"github.com/geokv/geokv/internal/wal"
 )
 
 const (
@@ -98,80 +97,4 @@ func (m *Materializer) quarantine(d *draft) {
 		m.stats.count(alarmReject, s.record.Topic, fmt.Sprintf("last at %s/%d offset %d: %v",
 			s.record.Topic, s.record.Partition, s.record.Offset, s.reject), "look at "+QuarantineTopic+" or geokv status -o json")
 	}
-}
-
-// followProgress compares the view's positions with the ends that the log had
-// at start, until all are reached.
-func (m *Materializer) followProgress(ctx context.Context) {
-	goals, ok := m.goals(ctx)
-	for ok {
-		var done, total int64
-		for p, g := range goals {
-			total += g.end - g.start
-			if !g.reached {
-				pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
-				if err != nil {
-					break
-				}
-				g.applied = max(0, min(pos.Offset, g.end)-g.start)
-				g.reached = pos.Offset >= g.end
-				goals[p] = g
-			}
-			done += g.applied
-		}
-		ready := allReached(goals)
-		m.stats.progress(percentOf(done, total, ready), ready)
-		if ready {
-			return
-		}
-		ok = pause(ctx, progressEvery)
-	}
-}
-
-const progressEvery = 100 * time.Millisecond
-
-// goal is a partition's part of the log that existed at start.
-type goal struct {
-	start, end int64
-	applied    int64 // records of it
-	reached    bool
-}
-
-// goals reads the bounds of every partition, waiting for the brokers.
-func (m *Materializer) goals(ctx context.Context) (map[wal.Partition]goal, bool) {
-	var wait backoff
-	topics := m.cfg.Topology.Topics()
-	for {
-		starts, err := m.cfg.Log.Starts(ctx, topics...)
-		ends, err2 := m.cfg.Log.Ends(ctx, topics...)
-		if err == nil && err2 == nil {
-			goals := make(map[wal.Partition]goal, len(ends))
-			for p, end := range ends {
-				goals[p] = goal{start: starts[p], end: end}
-			}
-			return goals, true
-		}
-		if !pause(ctx, wait.next()) {
-			return nil, false
-		}
-	}
-}
-
-func allReached(goals map[wal.Partition]goal) bool {
-	for _, g := range goals {
-		if !g.reached {
-			return false
-		}
-	}
-	return true
-}
-
-func percentOf(done, total int64, ready bool) float64 {
-	switch {
-	case ready:
-		return 100
-	case total == 0:
-		return 0
-	}
-	return min(99.9, 100*float64(done)/float64(total))
 }

@@ -104,6 +104,10 @@ type Config struct {
 	// read as of any instant: for rebuilds that are compared, and for tests.
 	LogicalExpiry bool
 
+	// FreshView says that the view begins empty with the process: it is not whole
+	// before it is rebuilt, wherever it stands when it is first looked at.
+	FreshView bool
+
 	// CatchUpBytes bounds how much log a worker folds into one batch; default
 	// 16 MiB.
 	CatchUpBytes int
@@ -156,6 +160,7 @@ func New(cfg Config) (*Materializer, error) {
 func (m *Materializer) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	m.trustStanding(ctx)
 	reader, err := m.join(ctx)
 	if err != nil {
 		return err

@@ -154,7 +154,9 @@ func (w *worker) align(s *source, pos view.Position) {
 		w.m.stats.clear(alarmDataLoss, s.part.String())
 	}
 	w.m.stats.clear(alarmBlocked, s.part.String())
-	w.m.stats.moved(s.part, s.offset)
+	if w.m.stats.moved(s.part, s.offset) {
+		w.m.log.Warn("the view went back; it is not whole until it holds what the logs hold now", "partition", s.part.String())
+	}
 }
 
 func (w *worker) peek(s *source) (event.Record, bool) {

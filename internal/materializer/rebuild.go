@@ -31,6 +31,7 @@ func (w *worker) rebuild(ctx context.Context) state {
 			"bring the brokers back; when the start of the log is gone for good, restore it from a copy")
 		return w.torn
 	}
+	w.m.WentBack()
 	err := w.m.cfg.View.WipePartition(ctx, w.index, w.m.cfg.Topology.Topics()...)
 	switch {
 	case errors.Is(err, view.ErrStale): // whole again, or in other hands

@@ -38,8 +38,10 @@ type stats struct {
 	counters api.Counters
 	alarms   map[alarmID]*alarm
 	offsets  map[wal.Partition]int64 // as last known
-	percent  float64
-	ready    bool
+	life     int                     // counts how often the view went back
+	percent  float64                 // of the life's goals
+	whole    bool
+	back     chan struct{} // tells that life has changed
 }
 
 type alarmID struct{ code, subject string }
@@ -51,7 +53,7 @@ type alarm struct {
 }
 
 func newStats(wall func() time.Time) *stats {
-	return &stats{wall: wall, alarms: map[alarmID]*alarm{}, offsets: map[wal.Partition]int64{}}
+	return &stats{wall: wall, alarms: map[alarmID]*alarm{}, offsets: map[wal.Partition]int64{}, back: make(chan struct{}, 1)}
 }
 
 // raise starts or keeps an alarm on a subject and reports whether it is new.
@@ -117,18 +119,15 @@ func (s *stats) clear(code, subject string) {
 	delete(s.alarms, alarmID{code, subject})
 }
 
-func (s *stats) moved(p wal.Partition, offset int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offsets[p] = offset
-}
-
 // released forgets what was wrong with a partition that is no longer ours.
 func (s *stats) released(p wal.Partition) {
 	for _, code := range []string{alarmBlocked, alarmDataLoss, alarmCorrupt} {
 		s.clear(code, p.String())
 	}
 	s.clear(alarmCorrupt, workerName(p.Index))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.offsets, p)
 }
 
 func (s *stats) add(c api.Counters) {
@@ -141,12 +140,6 @@ func (s *stats) add(c api.Counters) {
 	s.counters.Rejected += c.Rejected
 }
 
-func (s *stats) progress(percent float64, ready bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.percent, s.ready = percent, ready
-}
-
 // State is what a materializer tells about itself. It covers the partitions
 // this process owns; another process of the region may own others.
 type State struct {
@@ -154,8 +147,8 @@ type State struct {
 	Counters    api.Counters     `json:"counters"`   // since this process started
 	Alarms      []api.Alarm      `json:"alarms"`     // by code and subject
 	Quarantined []Quarantined    `json:"quarantined"`
-	Percent     float64          `json:"percent"` // of the log that existed at start, applied by anyone
-	Ready       bool             `json:"ready"`   // that log has been applied: reads are complete
+	Percent     float64          `json:"percent"` // as Progress tells
+	Ready       bool             `json:"ready"`   // the view is whole: reads are complete
 }
 
 // PartitionState is one owned partition of one origin.
@@ -180,15 +173,6 @@ func (m *Materializer) State() State {
 	return s
 }
 
-// Progress returns how much of the log that existed at start has been applied,
-// 0 to 100, and whether all of it was. Until then the view misses writes that
-// were acknowledged before the start.
-func (m *Materializer) Progress() (percent float64, ready bool) {
-	m.stats.mu.Lock()
-	defer m.stats.mu.Unlock()
-	return m.stats.percent, m.stats.ready
-}
-
 // owned lists the partitions of this process, by topic and index.
 func (m *Materializer) owned() []wal.Partition {
 	var owned []wal.Partition
@@ -207,7 +191,7 @@ func (s *stats) snapshot(owned []wal.Partition) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire()
-	out := State{Counters: s.counters, Percent: s.percent, Ready: s.ready, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
+	out := State{Counters: s.counters, Percent: s.percent, Ready: s.whole, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
 	for _, p := range owned {
 		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, s.offsets[p], s.why(p)})
 	}

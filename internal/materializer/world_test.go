@@ -28,7 +28,8 @@ type testWorld struct {
 	stop  func() error
 
 	lanes map[string]int64
-	small int // CatchUpBytes when not 0
+	small int  // CatchUpBytes when not 0
+	fresh bool // FreshView
 }
 
 // fakeHistory answers repairs.
@@ -67,7 +68,7 @@ func (w *testWorld) start() {
 		Region: geo.Region{Name: "us"}, Topology: geo.Default(), Log: w.log, View: w.view,
 		Decoder: w.codec, Clock: w.clock, History: &w.past, Wall: time.Now,
 	}
-	cfg.CatchUpBytes = w.small
+	cfg.CatchUpBytes, cfg.FreshView = w.small, w.fresh
 	m, err := New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

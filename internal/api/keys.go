@@ -5,12 +5,16 @@ import (
 	"github.com/geokv/geokv/internal/event"
 )
 
+// WholeValue as the limit of a KeyQuery asks for all of the value as of one
+// instant.
+const WholeValue = -1
+
 // KeyQuery asks for one key of one region.
 type KeyQuery struct {
 	Region string
 	Key    []byte
 	Type   crdt.Type // None: whatever is visible; else also a parked value of that type
-	Limit  int       // most elements of a container; 0 leaves it to the server
+	Limit  int       // most elements of a container; 0 leaves it to the server; or WholeValue
 	Cursor string    // Next of the page before; "" for the first
 }
 

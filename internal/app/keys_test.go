@@ -115,7 +115,7 @@ func TestKeysThatStayAreListedWhateverChanges(t *testing.T) {
 // A pattern that nothing matches must not hold one request for the whole view.
 func TestAPageIsABoundedAmountOfWork(t *testing.T) {
 	k := &keyspace{buckets: make([][]string, 100*scanMost), atOnce: 1}
-	keys, next, err := pageOfKeys(t.Context(), k.scan, api.KeysQuery{Limit: 10}, keysCursor{})
+	keys, next, err := pageOfKeys(t.Context(), k.scan, api.KeysQuery{Limit: 10}, scanCursor{})
 	if err != nil || len(keys) > 0 || next.String() == "" || k.calls != scanMost {
 		t.Errorf("got %d keys, cursor %q after %d calls (%v)", len(keys), next, k.calls, err)
 	}
@@ -130,7 +130,7 @@ func TestBadKeysCursor(t *testing.T) {
 	broken := func(context.Context, uint64, string, int) ([][]byte, uint64, error) {
 		return nil, 0, errors.New("gone")
 	}
-	if _, _, err := pageOfKeys(t.Context(), broken, api.KeysQuery{Limit: 1}, keysCursor{}); err == nil {
+	if _, _, err := pageOfKeys(t.Context(), broken, api.KeysQuery{Limit: 1}, scanCursor{}); err == nil {
 		t.Error("a failed scan made a page")
 	}
 }

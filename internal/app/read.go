@@ -9,7 +9,6 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/sim"
-	"github.com/geokv/geokv/internal/view"
 )
 
 // defaultElements is the limit of one answer when the caller names none.
@@ -25,7 +24,7 @@ func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
 	if len(q.Key) == 0 || len(q.Key) > event.MaxKeyBytes {
 		return api.KeyPage{}, fail.New(fail.Usage, "read a key of %d bytes, want 1 to %d", len(q.Key), event.MaxKeyBytes)
 	}
-	if q.Limit <= 0 {
+	if q.Limit == 0 {
 		q.Limit = defaultElements
 	}
 	page, err := a.readKey(ctx, r, q)
@@ -37,7 +36,7 @@ func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
 
 func (a *App) readKey(ctx context.Context, r *region, q api.KeyQuery) (api.KeyPage, error) {
 	now := a.cfg.Wall().UnixMilli()
-	page, err := r.db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now, Limit: q.Limit, Cursor: q.Cursor})
+	page, err := readElements(ctx, r.db, q, now)
 	if err != nil {
 		return api.KeyPage{}, err
 	}

@@ -70,7 +70,12 @@ func (c *Client) Key(ctx context.Context, q api.KeyQuery) (p api.KeyPage, err er
 	if q.Type != crdt.None {
 		query.Set("type", q.Type.String())
 	}
-	return p, c.get(ctx, "/api/regions/"+url.PathEscape(q.Region)+"/key", query, &p)
+	path := "/api/regions/" + url.PathEscape(q.Region) + "/key"
+	if q.Limit == api.WholeValue { // may be large: waits as long as the caller does
+		query.Set("limit", "0")
+		return p, c.call(ctx, http.MethodGet, path, query, nil, &p)
+	}
+	return p, c.get(ctx, path, query, &p)
 }
 
 // Keys lists key names of one region, one page at a time.

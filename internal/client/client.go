@@ -24,7 +24,7 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second
-	maxAnswer      = 64 << 20
+	maxAnswer      = 1 << 30 // a whole value may be large
 )
 
 // Config says which server to ask.
@@ -95,9 +95,12 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	if resp.StatusCode >= 300 {
 		return c.failure(resp)
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return c.unreachable(ctx, err)
+	}
+	if len(answer) > maxAnswer {
+		return fail.New(fail.Rejected, "%s answers with more than %d MiB", c.base, maxAnswer>>20).WithHint("read a part: --limit")
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return &transportError{summary: fail.Wrap(fail.Internal, err, "read the answer of %s", c.base).

@@ -69,9 +69,21 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, region string, key 
 	if len(key) == 0 || len(key) > event.MaxKeyBytes {
 		return fail.New(fail.Usage, "key of %d bytes, want 1 to %d", len(key), event.MaxKeyBytes)
 	}
-	var err error
-	if q.Limit, err = limitOf(r, defaultPage, maxPage); err != nil {
+	limit, err := intOf(r, "limit", defaultPage, 0, maxPage)
+	if err != nil {
 		return err
+	}
+	q.Limit = int(limit)
+	if limit == 0 {
+		if q.Cursor != "" {
+			return fail.New(fail.Usage, "limit=0 reads the whole value, which has no cursor")
+		}
+		leave, err := s.patiently(w)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		q.Limit = api.WholeValue
 	}
 	if text := r.URL.Query().Get("type"); text != "" && text != "auto" {
 		t, ok := crdt.ParseType(text)
@@ -109,10 +121,11 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkRegion(q.Region); err != nil {
 		return err
 	}
-	var err error
-	if q.Limit, err = limitOf(r, defaultPage, maxPage); err != nil {
+	limit, err := intOf(r, "limit", defaultPage, 1, maxPage)
+	if err != nil {
 		return err
 	}
+	q.Limit = int(limit)
 	list, err := s.Service.Keys(r.Context(), q)
 	if err != nil {
 		return err
@@ -141,12 +154,6 @@ func (s *Server) checkRegion(name string) error {
 	}
 	return fail.New(fail.NotFound, "region %q does not exist", name).
 		WithHint("regions are %s", strings.Join(s.topology.Names(), ", "))
-}
-
-// limitOf reads ?limit=, with a default and a bound.
-func limitOf(r *http.Request, standard, most int) (int, error) {
-	n, err := intOf(r, "limit", int64(standard), 1, int64(most))
-	return int(n), err
 }
 
 // intOf reads a whole number of the query within bounds.

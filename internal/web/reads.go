@@ -108,6 +108,20 @@ func (s *Server) regionsOf(r *http.Request) ([]string, error) {
 	return names, nil
 }
 
+// patiently admits a request that may take long, one of maxWaiting, and gives
+// its answer the time. The caller leaves when it is done.
+func (s *Server) patiently(w http.ResponseWriter) (leave func(), err error) {
+	leave, ok := s.waiting.enter()
+	if !ok {
+		return nil, fail.New(fail.Busy, "more than %d requests are waiting already", maxWaiting)
+	}
+	if err := extendDeadline(w, maxAwait); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
 // extendDeadline gives the answer to one request more time than the server's
 // default. (The deadline for reading ends with the request: net/http lifts it
 // while a handler runs.)

@@ -67,6 +67,10 @@ func TestEveryCallSurvivesTheWire(t *testing.T) {
 	wantView.Key = q.Key
 	same(t, "key", page, api.KeyPage{Region: "us", AtMS: 5, View: wantView, Total: 2, Next: "next", Facts: &api.Facts{Type: "string", Parked: []string{"set"}}})
 
+	_, err = f.client.Key(ctx, api.KeyQuery{Region: "us", Key: q.Key, Limit: api.WholeValue})
+	must(err)
+	same(t, "limit of a whole value", f.askedKey().Limit, api.WholeValue)
+
 	q.Type = crdt.Set
 	page, err = f.client.Key(ctx, q)
 	must(err)

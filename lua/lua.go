@@ -37,8 +37,12 @@ func Read() Script { return assemble("read", "num.lua", "key.lua", "read.lua") }
 // Head returns the script behind the bridge's type guard. See head.lua.
 func Head() Script { return assemble("head", "num.lua", "key.lua", "head.lua") }
 
-// Facts returns the script that reads a key's sidecars. See facts.lua.
-func Facts() Script { return assemble("facts", rules("facts.lua")...) }
+// Inspect returns the script that reads a key, its sidecars and positions in one
+// step. See read.lua, facts.lua and inspect.lua.
+func Inspect() Script {
+	text := source(rules()...) + asFunction("read_key", "read.lua") + asFunction("key_facts", "facts.lua") + source("inspect.lua")
+	return named("inspect", text)
+}
 
 // CompareAndDelete returns the script that gives a lease back. See cad.lua.
 func CompareAndDelete() Script { return assemble("cad", "cad.lua") }
@@ -53,13 +57,25 @@ func Wipe() Script { return assemble("wipe", "wipe.lua") }
 // with care.
 func Version() string { return Apply().SHA[:12] }
 
-func rules(main string) []string {
-	return []string{"num.lua", "key.lua", "counter.lua", "element.lua", "stream.lua", main}
+func rules(main ...string) []string {
+	return append([]string{"num.lua", "key.lua", "counter.lua", "element.lua", "stream.lua"}, main...)
 }
 
 var commentLine = regexp.MustCompile(`(?m)^\s*--.*\n|^\s*\n|^[ \t]+`)
 
-func assemble(name string, parts ...string) Script {
+func assemble(name string, parts ...string) Script { return named(name, source(parts...)) }
+
+func named(name, text string) Script {
+	sum := sha1.Sum([]byte(text))
+	return Script{Name: name, Source: text, SHA: hex.EncodeToString(sum[:])}
+}
+
+// asFunction makes a whole script, which ends in a return, callable by name.
+func asFunction(name, file string) string {
+	return "local function " + name + "()\n" + source(file) + "end\n"
+}
+
+func source(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {
 		text, err := files.ReadFile(part)
@@ -68,6 +84,5 @@ func assemble(name string, parts ...string) Script {
 		}
 		b.WriteString(commentLine.ReplaceAllString(string(text), ""))
 	}
-	sum := sha1.Sum([]byte(b.String()))
-	return Script{Name: name, Source: b.String(), SHA: hex.EncodeToString(sum[:])}
+	return b.String()
 }

@@ -34,6 +34,9 @@ func (a *App) Keys(ctx context.Context, q api.KeysQuery) (api.KeyList, error) {
 	if err != nil {
 		return api.KeyList{}, r.unreadable(err)
 	}
+	if err := r.stood(ctx); err != nil {
+		return api.KeyList{}, r.unreadable(err)
+	}
 	list := api.KeyList{Region: r.Name, Keys: make([]event.Bytes, len(keys)), Cursor: next.String()}
 	for i, k := range keys {
 		list.Keys[i] = k

@@ -36,15 +36,12 @@ func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
 
 func (a *App) readKey(ctx context.Context, r *region, q api.KeyQuery) (api.KeyPage, error) {
 	now := a.cfg.Wall().UnixMilli()
-	page, err := readElements(ctx, r.db, q, now)
+	found := a.inspect(r)
+	page, err := readElements(ctx, found, q, now)
 	if err != nil {
 		return api.KeyPage{}, err
 	}
-	facts, err := r.db.Facts(ctx, q.Key)
-	if err != nil {
-		return api.KeyPage{}, err
-	}
-	answer := api.KeyPage{Region: r.Name, AtMS: now, View: page.View, Total: page.Total, Next: page.Next, Facts: &facts}
+	answer := api.KeyPage{Region: r.Name, AtMS: now, View: page.View, Total: page.Total, Next: page.Next, Facts: &found.Facts}
 	return answer, checkType(q, page.View)
 }
 
@@ -93,18 +90,7 @@ func (a *App) reader(name string) (*region, error) {
 	if err != nil {
 		return nil, err
 	}
-	if percent, ready := a.rebuilt(r); !ready {
-		return nil, fail.New(fail.Rebuilding, "read region %s: its view is being rebuilt from the log, %.0f %% done", name, percent).
-			WithHint("try again in a moment, or watch geokv status --watch")
-	}
-	return r, nil
-}
-
-func (a *App) rebuilt(r *region) (percent float64, ready bool) {
-	if !a.cfg.FreshViews || r.materializer == nil {
-		return 100, true
-	}
-	return r.materializer.Progress()
+	return r, r.whole()
 }
 
 // unreadable makes a reading error one that says which region's Redis failed.

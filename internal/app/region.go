@@ -122,7 +122,7 @@ func (a *App) addMaterializer(r *region) (err error) {
 		Log: log, View: r.db, Decoder: a.codec, Clock: clock,
 		History:    materializer.LogHistory{Log: r.log, Decoder: a.codec},
 		Quarantine: &materializer.LogQuarantine{Append: r.log.Append, Wall: a.cfg.Wall},
-		Wall:       a.cfg.Wall, Logger: a.cfg.Logger,
+		Wall:       a.cfg.Wall, Logger: a.cfg.Logger, FreshView: a.cfg.FreshViews,
 	})
 	return err
 }

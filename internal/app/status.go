@@ -22,7 +22,7 @@ func (a *App) Status(ctx context.Context) (api.Report, error) {
 // the first one lacks.
 func (a *App) Ready(context.Context) error {
 	for _, r := range a.regions {
-		if percent, ready := a.rebuilt(r); !ready {
+		if percent, whole := r.progress(); !whole {
 			return fail.New(fail.Rebuilding, "region %s is being rebuilt from the log, %.0f %% done", r.Name, percent)
 		}
 		if r.bridge != nil && !r.bridge.State().Ready {
@@ -67,8 +67,8 @@ func (a *App) localOf(r *region) func() status.Local {
 			l.Counters, l.Blocked = s.Counters, s.Blocked()
 			l.Alarms = append(l.Alarms, s.Alarms...)
 		}
-		percent, ready := a.rebuilt(r)
-		l.Rebuilding, l.RebuildPercent = !ready, percent
+		percent, whole := r.progress()
+		l.Rebuilding, l.RebuildPercent = !whole, percent
 		return l
 	}
 }

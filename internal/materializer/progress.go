@@ -41,6 +41,27 @@ func (m *Materializer) WentBack() {
 	}
 }
 
+// Look finds out whether the view went back. The error is one of reading it.
+func (m *Materializer) Look(ctx context.Context) error {
+	for _, w := range m.workers {
+		for _, s := range w.sources {
+			held := m.Holds(s.part)
+			if held == 0 {
+				continue
+			}
+			pos, err := m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
+			if err != nil {
+				return err
+			}
+			if pos.Offset < held {
+				m.WentBack()
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
 // trustStanding takes a view that stands somewhere at the start for one that was
 // whole when it was left, unless it must be empty. It waits for the view.
 func (m *Materializer) trustStanding(ctx context.Context) {

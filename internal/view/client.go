@@ -82,12 +82,12 @@ func (c clients) close() error {
 
 // scripts are the assembled Lua scripts, made once per DB.
 type scripts struct {
-	apply, sweep, read, head, facts, cad, cas, wipe lua.Script
+	apply, sweep, read, head, inspect, cad, cas, wipe lua.Script
 }
 
 func loadScripts() scripts {
 	return scripts{
-		lua.Apply(), lua.Sweep(), lua.Read(), lua.Head(), lua.Facts(),
+		lua.Apply(), lua.Sweep(), lua.Read(), lua.Head(), lua.Inspect(),
 		lua.CompareAndDelete(), lua.CompareAndSet(), lua.Wipe(),
 	}
 }

@@ -279,15 +279,11 @@ func (db *DB) Newest(ctx context.Context, key []byte) (KeyHead, error) {
 	return h, nil
 }
 
-// Facts returns the sidecar facts of a key; the zero Facts for one never seen.
-func (db *DB) Facts(ctx context.Context, key []byte) (api.Facts, error) {
-	reply, err := run(ctx, db.clients.read, db.scripts.facts, []string{string(key)})
-	if err != nil {
-		return api.Facts{}, fmt.Errorf("read facts of %q: %w", key, err)
-	}
+// parseFacts makes facts of the script's reply (lua/facts.lua).
+func parseFacts(reply any) (api.Facts, error) {
 	list, ok := reply.([]any)
 	if !ok || len(list) != 5 {
-		return api.Facts{}, fmt.Errorf("read facts of %q: unexpected reply %v", key, reply)
+		return api.Facts{}, fmt.Errorf("unexpected reply %v", reply)
 	}
 	meta := pairs(list[0])
 	f := api.Facts{Type: typeOf(meta["t"]).String(), NewLife: meta["af"] != "", Exact: meta["E"], TrimFloor: meta["xf"]}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/materializer"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -23,7 +24,7 @@ func (a *App) prepare(ctx context.Context, r *region) error {
 			return err
 		}
 		a.cfg.Logger.Warn("topics cannot be checked yet", "region", r.Name, "error", err)
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return nil
 		}
 		wait = min(2*wait, 5*time.Second)
@@ -33,22 +34,10 @@ func (a *App) prepare(ctx context.Context, r *region) error {
 // announceReady tells once that the region's view holds everything that was in
 // the logs at start.
 func (a *App) announceReady(ctx context.Context, r *region) {
-	for pause(ctx, 10*time.Millisecond) {
+	for pause.For(ctx, 10*time.Millisecond) {
 		if _, ready := r.materializer.Progress(); ready {
 			a.cfg.OnReady(r.Name)
 			return
 		}
-	}
-}
-
-// pause waits and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 func newSim(s *session) *cobra.Command {
@@ -140,7 +141,7 @@ func (s *session) simRun(ctx context.Context, start api.SimStart, length time.Du
 	if _, err := r.StartSim(ctx, start); err != nil {
 		return err
 	}
-	interrupted := !pause(ctx, length)
+	interrupted := !pause.For(ctx, length)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	state, err := r.StopSim(stopping)
@@ -167,7 +168,7 @@ func (s *session) waitConverged(ctx context.Context, b backend, timeout time.Dur
 			s.printer.Note("all regions hold the same events after %s", out.Duration(time.Since(began)))
 			return nil
 		}
-		if !pause(waiting, 100*time.Millisecond) {
+		if !pause.For(waiting, 100*time.Millisecond) {
 			return fail.Wrap(fail.Diverged, err, "regions have not converged within %v", timeout).WithHint("geokv status shows what is missing where")
 		}
 	}

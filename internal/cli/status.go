@@ -12,6 +12,7 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 type statusOptions struct {
@@ -100,7 +101,7 @@ func (s *session) statusWatch(ctx context.Context, b backend, o statusOptions) e
 		if err != nil {
 			return err
 		}
-		if !pause(ctx, o.interval) {
+		if !pause.For(ctx, o.interval) {
 			return ctx.Err()
 		}
 	}
@@ -121,7 +122,7 @@ func (s *session) statusUntil(ctx context.Context, b backend, o statusOptions) e
 		if err != nil && waiting.Err() == nil {
 			return err
 		}
-		if !pause(waiting, o.interval) {
+		if !pause.For(waiting, o.interval) {
 			break
 		}
 	}
@@ -133,18 +134,6 @@ func (s *session) statusUntil(ctx context.Context, b backend, o statusOptions) e
 	}
 	return fail.New(fail.Diverged, "regions have not converged within %v", o.timeout).
 		WithHint("the lag above says which region lacks what")
-}
-
-// pause waits and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 func (s *session) printReport(r api.Report) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/filter"
 	"github.com/geokv/geokv/internal/out"
-	"github.com/geokv/geokv/internal/watch"
+	"github.com/geokv/geokv/internal/timeline"
 )
 
 const tailMemory = 20_000 // events whose regions are still being joined
@@ -21,9 +21,9 @@ type tailRows struct {
 	printer  *out.Printer
 	plan     tailPlan
 	regions  []string
-	timeline *watch.Timeline
+	timeline *timeline.Timeline
 	waiting  []waitingRow // in order of first sight
-	printed  map[watch.EventKey]bool
+	printed  map[timeline.Key]bool
 	header   bool
 }
 
@@ -35,7 +35,7 @@ type waitingRow struct {
 func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 	return &tailRows{
 		printer: p, plan: plan, regions: regions,
-		timeline: watch.NewTimeline(tailMemory), printed: map[watch.EventKey]bool{},
+		timeline: timeline.New(tailMemory), printed: map[timeline.Key]bool{},
 	}
 }
 
@@ -43,22 +43,15 @@ func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 // regions have it.
 func (t *tailRows) history(o api.Observation) error {
 	if t.plan.live { // otherwise nothing comes twice, and the log may be long
-		t.printed[watch.KeyOf(o)] = true
+		t.printed[timeline.KeyOf(o)] = true
 	}
-	return t.print(watch.Row{Topic: o.Topic, Partition: o.Partition, Event: eventOf(o), Key: o.Event.Key, Reason: o.Reason}, o)
-}
-
-func eventOf(o api.Observation) *event.Event {
-	if !o.Decoded() {
-		return nil
-	}
-	return &o.Event
+	return t.print(timeline.NewRow(o), o)
 }
 
 // observe joins a live observation. Lines of JSON carry the event alone, so
 // they need not wait for its regions.
 func (t *tailRows) observe(o api.Observation, now time.Time) error {
-	key := watch.KeyOf(o)
+	key := timeline.KeyOf(o)
 	row, fresh := t.timeline.Add(o)
 	if t.printed[key] {
 		return nil
@@ -75,20 +68,20 @@ func (t *tailRows) observe(o api.Observation, now time.Time) error {
 
 // overdue prints what has waited long enough, and forgets what was printed.
 func (t *tailRows) overdue(now time.Time) error {
-	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed[watch.KeyOf(t.waiting[0].first)]) {
+	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed[timeline.KeyOf(t.waiting[0].first)]) {
 		if err := t.printWaiting(); err != nil {
 			return err
 		}
 	}
 	if len(t.printed) > 4*tailMemory {
-		t.printed = map[watch.EventKey]bool{}
+		t.printed = map[timeline.Key]bool{}
 	}
 	return nil
 }
 
 func (t *tailRows) printWaiting() error {
 	first := t.waiting[0].first
-	key := watch.KeyOf(first)
+	key := timeline.KeyOf(first)
 	t.waiting = t.waiting[1:]
 	row, known := t.timeline.Get(key)
 	if !known || t.printed[key] {
@@ -107,7 +100,7 @@ func (t *tailRows) flush() error {
 	return nil
 }
 
-func (t *tailRows) print(row watch.Row, o api.Observation) error {
+func (t *tailRows) print(row timeline.Row, o api.Observation) error {
 	if !t.plan.filter.Match(subjectOf(row)) {
 		return nil
 	}
@@ -135,25 +128,20 @@ func (t *tailRows) safe(text string) string {
 	return text
 }
 
-func (t *tailRows) printLine(row watch.Row) error {
+func (t *tailRows) printLine(row timeline.Row) error {
 	g := out.Grid{Continued: t.header, Columns: []out.Column{
 		{Name: "TIME", Min: 12}, {Name: "ORIGIN", Min: 6}, {Name: "OP", Min: 5}, {Name: "SEEN"}, {Name: "APPLIED"},
 		{Name: "LAG", Right: true, Min: 7}, {Name: "KEY", Cut: true, Min: 20}, {Name: "ARGUMENT", Cut: true},
 	}}
 	t.header = true
-	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, seen), t.regionsWhere(row, applied), lagOf(row), keyOf(row), argumentOf(row))...)
+	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, timeline.Sight.Seen), t.regionsWhere(row, timeline.Sight.Applied), lagOf(row), keyOf(row), argumentOf(row))...)
 	return t.printer.Grid(g)
 }
-
-// seen holds for what was applied too: the report that it was seen may have come
-// before this command listened.
-func seen(s watch.Sight) bool    { return s.SeenAtMS != 0 || applied(s) }
-func applied(s watch.Sight) bool { return s.AppliedAtMS != 0 }
 
 // regionsWhere keeps a place for every region, so that lines stay aligned: dots
 // where the event is not yet, dashes where nothing is known, as of an event that
 // was read from the log.
-func (t *tailRows) regionsWhere(row watch.Row, holds func(watch.Sight) bool) string {
+func (t *tailRows) regionsWhere(row timeline.Row, holds func(timeline.Sight) bool) string {
 	blank := "."
 	if len(row.Regions) == 0 {
 		blank = "-"
@@ -168,7 +156,7 @@ func (t *tailRows) regionsWhere(row watch.Row, holds func(watch.Sight) bool) str
 	return strings.Join(names, " ")
 }
 
-func subjectOf(row watch.Row) filter.Subject {
+func subjectOf(row timeline.Row) filter.Subject {
 	s := filter.Subject{Key: keyOf(row), Op: opOf(row), Origin: originOf(row), Argument: argumentOf(row), Slowest: slowest(row)}
 	if row.Event != nil {
 		s.ID = row.Event.ID
@@ -176,23 +164,23 @@ func subjectOf(row watch.Row) filter.Subject {
 	return s
 }
 
-func timeOf(row watch.Row) string {
+func timeOf(row timeline.Row) string {
 	if row.Event == nil {
 		return "-"
 	}
 	return row.Event.HLC.Time().Local().Format("15:04:05.000")
 }
 
-func originOf(row watch.Row) string { return strings.TrimSuffix(row.Topic, ".events") }
+func originOf(row timeline.Row) string { return strings.TrimSuffix(row.Topic, ".events") }
 
-func opOf(row watch.Row) string {
+func opOf(row timeline.Row) string {
 	if row.Event == nil {
 		return "?"
 	}
 	return string(row.Event.Op())
 }
 
-func keyOf(row watch.Row) string {
+func keyOf(row timeline.Row) string {
 	if row.Event == nil {
 		return string(row.Key)
 	}
@@ -200,14 +188,14 @@ func keyOf(row watch.Row) string {
 }
 
 // argumentOf shows the payload as it stands in JSON, or why there is none.
-func argumentOf(row watch.Row) string {
+func argumentOf(row timeline.Row) string {
 	if row.Event == nil {
 		return row.Reason
 	}
 	return event.PayloadText(row.Event.Args)
 }
 
-func slowest(row watch.Row) time.Duration {
+func slowest(row timeline.Row) time.Duration {
 	var worst int64
 	for _, s := range row.Regions {
 		worst = max(worst, s.AppliedDelayMS)
@@ -215,7 +203,7 @@ func slowest(row watch.Row) time.Duration {
 	return time.Duration(worst) * time.Millisecond
 }
 
-func lagOf(row watch.Row) string {
+func lagOf(row timeline.Row) string {
 	if d := slowest(row); d > 0 {
 		return out.Duration(d)
 	}
@@ -223,7 +211,7 @@ func lagOf(row watch.Row) string {
 }
 
 // token gives the text of a template's token.
-func (t *tailRows) token(name string, row watch.Row, o api.Observation) string {
+func (t *tailRows) token(name string, row timeline.Row, o api.Observation) string {
 	switch name {
 	case "r":
 		return originOf(row)
@@ -242,9 +230,9 @@ func (t *tailRows) token(name string, row watch.Row, o api.Observation) string {
 	case "lag":
 		return strconv.FormatInt(slowest(row).Milliseconds(), 10)
 	case "seen":
-		return t.names(row, seen)
+		return t.names(row, timeline.Sight.Seen)
 	case "applied":
-		return t.names(row, applied)
+		return t.names(row, timeline.Sight.Applied)
 	case "outcome":
 		return string(row.Regions[originOf(row)].Outcome)
 	}
@@ -254,7 +242,7 @@ func (t *tailRows) token(name string, row watch.Row, o api.Observation) string {
 	return eventToken(name, *row.Event)
 }
 
-func (t *tailRows) names(row watch.Row, holds func(watch.Sight) bool) string {
+func (t *tailRows) names(row timeline.Row, holds func(timeline.Sight) bool) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(t.regions), func(name string) bool { return !holds(row.Regions[name]) }), ",")
 }
 

@@ -42,7 +42,7 @@ func TestBlocksFillAndChange(t *testing.T) {
 		{seenIn(e, "us", 1), "▒··"},
 		{appliedIn(e, "us", 2, event.Applied), "█··"},
 		{seenIn(e, "ap", 9), "█·▒"},
-		{appliedIn(e, "eu", 8, event.Superseded), "█▄▒"}, // its sight was missed
+		{appliedIn(e, "eu", 8, event.Superseded), "█▄▒"}, // its timeline.Sight was missed
 		{seenIn(e, "eu", 7), "█▄▒"},
 		{appliedIn(e, "ap", 11, event.Duplicate), "█▄≡"},
 		{appliedIn(e, "ap", 12, event.Applied), "█▄█"}, // the telling outcome came late
@@ -56,8 +56,8 @@ func TestBlocksFillAndChange(t *testing.T) {
 	if len(s.events.rows) != 1 {
 		t.Errorf("%d rows for one event", len(s.events.rows))
 	}
-	if r := s.events.shown[0]; r.slowest() != 11*time.Millisecond || r.sights[2].duplicates != 2 {
-		t.Errorf("slowest %v, duplicates %d", r.slowest(), r.sights[2].duplicates)
+	if r := s.events.shown[0]; r.slowest() != 11*time.Millisecond || r.sights[2].Duplicates != 2 {
+		t.Errorf("slowest %v, duplicates %d", r.slowest(), r.sights[2].Duplicates)
 	}
 }
 

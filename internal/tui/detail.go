@@ -80,13 +80,13 @@ func (d *detail) lines(w int) []string {
 	}
 	e := r.event
 	if e.Args == nil {
-		add("topic", fmt.Sprintf("%s/%d", r.id.topic, r.id.partition))
+		add("topic", fmt.Sprintf("%s/%d", r.id.Topic, r.id.Partition))
 		add("key", string(e.Key))
 	} else {
 		add("id", e.ID)
 		add("written", fmt.Sprintf("%s in %s", e.HLC.Time().In(c.zone).Format("2006-01-02 15:04:05.000 MST"), e.Origin))
 		add("HLC", fmt.Sprintf("%d.%d@%s  (counter %d, slot %d)", e.HLC.Physical, e.HLC.Logical, e.Origin, e.HLC.Counter(), e.HLC.Slot()))
-		add("log", fmt.Sprintf("%s/%d  lane %s  seq %d", r.id.topic, r.id.partition, e.Lane, e.Seq))
+		add("log", fmt.Sprintf("%s/%d  lane %s  seq %d", r.id.Topic, r.id.Partition, e.Lane, e.Seq))
 		add("key", string(e.Key))
 	}
 	if r.reason != "" {
@@ -127,18 +127,18 @@ func (d *detail) regionLines(w int) []string {
 		s := d.row.sights[i]
 		glyph, style := c.sightMark(s)
 		offset, seen, applied := "-", "-", "-"
-		if s.seen() {
-			offset = count(s.offset)
+		if s.Seen() {
+			offset = count(s.Offset)
 		}
-		if s.seenAt != 0 {
-			seen = "+" + millis(s.seenDelay)
+		if s.SeenAtMS != 0 {
+			seen = "+" + millis(s.SeenDelayMS)
 		}
-		if s.applied() {
-			applied = "+" + millis(s.appliedDelay)
+		if s.Applied() {
+			applied = "+" + millis(s.AppliedDelayMS)
 		}
 		word := sightWord(s)
-		if s.duplicates > 0 {
-			word += fmt.Sprintf(" (delivered again %d times)", s.duplicates)
+		if s.Duplicates > 0 {
+			word += fmt.Sprintf(" (delivered again %d times)", s.Duplicates)
 		}
 		lines = append(lines, c.line(w, false, span{fit(region, name, ""), c.origin(region)}, span{" " + glyph + glyph + " ", style},
 			span{fitRight(offset, 9, "") + fitRight(seen, 9, "") + fitRight(applied, 9, ""), c.text}, span{"  " + word, style}))

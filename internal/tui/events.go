@@ -5,6 +5,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/filter"
+	"github.com/geokv/geokv/internal/timeline"
 )
 
 const (
@@ -20,7 +21,7 @@ type eventLog struct {
 	w, h int
 
 	rows    []*row // in order of first sight, oldest first
-	index   map[eventKey]*row
+	index   map[timeline.Key]*row
 	bytes   int
 	evicted uint64 // rows that made room
 	dropped uint64 // observations that were never shown: dropped here
@@ -38,7 +39,7 @@ type eventLog struct {
 }
 
 func newEventLog(c *common) *eventLog {
-	return &eventLog{c: c, index: map[eventKey]*row{}}
+	return &eventLog{c: c, index: map[timeline.Key]*row{}}
 }
 
 // SetSize sets the outer size of the pane.
@@ -65,7 +66,7 @@ func (l *eventLog) join(o api.Observation) {
 	if place < 0 {
 		return // a region that this topology does not have
 	}
-	id := keyOf(o)
+	id := timeline.KeyOf(o)
 	r, known := l.index[id]
 	if !known {
 		r = newRow(o, len(l.c.regions))
@@ -76,7 +77,7 @@ func (l *eventLog) join(o api.Observation) {
 	if o.Reason != "" {
 		r.reason = clean(o.Reason)
 	}
-	r.sights[place].merge(o)
+	r.sights[place].Add(o)
 	was := r.matched
 	l.judge(r)
 	if l.frozen && r.matched && !was {

@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/timeline"
 )
 
 // columns are the widths of the event log's columns for one size of the pane.
@@ -179,27 +180,27 @@ func (l *eventLog) slowestText(r *row) string {
 
 // block renders one region's part of an event: empty, filled when seen, changed
 // by what the apply made of it, with the delay beside it where there is room.
-func (c *common) block(s sight, w int, delay bool) []span {
+func (c *common) block(s timeline.Sight, w int, delay bool) []span {
 	glyph, style := c.sightMark(s)
 	if !delay {
 		return []span{{" " + repeat(glyph, w), style}}
 	}
 	text := ""
-	if s.seen() {
-		text = millis(s.delay())
+	if s.Seen() {
+		text = millis(s.DelayMS())
 	}
 	return []span{{" " + glyph + glyph, style}, {" " + fitRight(text, delayCells, ""), c.dim}}
 }
 
 // sightMark is the glyph and the colour of an event's state in a region.
-func (c *common) sightMark(s sight) (string, lipgloss.Style) {
+func (c *common) sightMark(s timeline.Sight) (string, lipgloss.Style) {
 	switch {
-	case !s.seen():
+	case !s.Seen():
 		return c.none, c.dim
-	case !s.applied():
+	case !s.Applied():
 		return c.glyphs.seen, c.tokens.seen
 	}
-	switch s.outcome {
+	switch s.Outcome {
 	case event.Superseded:
 		return c.glyphs.superseded, c.tokens.superseded
 	case event.Duplicate:
@@ -213,14 +214,14 @@ func (c *common) sightMark(s sight) (string, lipgloss.Style) {
 }
 
 // sightWord is the same state in a word.
-func sightWord(s sight) string {
+func sightWord(s timeline.Sight) string {
 	switch {
-	case !s.seen():
+	case !s.Seen():
 		return "not there yet"
-	case !s.applied():
+	case !s.Applied():
 		return "seen"
-	case s.outcome == "":
+	case s.Outcome == "":
 		return string(event.Unknown)
 	}
-	return string(s.outcome)
+	return string(s.Outcome)
 }

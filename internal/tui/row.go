@@ -11,83 +11,21 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/filter"
 	"github.com/geokv/geokv/internal/geo"
-	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/timeline"
 )
 
 // maxPayload is how much of an event's payload a row keeps. A log of thousands
 // of rows could otherwise hold gigabytes of values that nobody looks at.
 const maxPayload = 4 << 10
 
-// eventKey is the delivery identity of an event, the same in every region. A
-// record that could not be decoded is known by its offset in one region.
-type eventKey struct {
-	topic     string
-	partition int32
-	lane      lane.ID
-	seq       int64
-	region    string // set only for a record that could not be decoded
-}
-
-func keyOf(o api.Observation) eventKey {
-	if !o.Decoded() {
-		return eventKey{topic: o.Topic, partition: o.Partition, region: o.Region, seq: o.Offset}
-	}
-	return eventKey{topic: o.Topic, partition: o.Partition, lane: o.Event.Lane, seq: o.Event.Seq}
-}
-
-// sight is what is known about an event in one region; times are Unix
-// milliseconds, 0 while it has not happened there.
-type sight struct {
-	seenAt, seenDelay       int64
-	appliedAt, appliedDelay int64
-	offset                  int64
-	outcome                 event.Outcome // empty until applied
-	duplicates              int
-}
-
-func (s sight) seen() bool    { return s.seenAt != 0 || s.appliedAt != 0 }
-func (s sight) applied() bool { return s.appliedAt != 0 }
-
-// delay is what the block shows: to the apply, or to the sight while there is none.
-func (s sight) delay() int64 {
-	if s.applied() {
-		return s.appliedDelay
-	}
-	return s.seenDelay
-}
-
-// merge keeps the first time of each kind. An outcome that tells what happened
-// replaces one that does not.
-func (s *sight) merge(o api.Observation) {
-	s.offset = o.Offset
-	if o.Kind == api.KindSeen {
-		if s.seenAt == 0 {
-			s.seenAt, s.seenDelay = o.AtMS, o.DelayMS
-		}
-		return
-	}
-	if o.Outcome == event.Duplicate {
-		s.duplicates++
-	}
-	if s.appliedAt == 0 {
-		s.appliedAt, s.appliedDelay, s.outcome = o.AtMS, o.DelayMS, o.Outcome
-	} else if telling(o.Outcome) && !telling(s.outcome) {
-		s.outcome = o.Outcome
-	}
-}
-
-func telling(o event.Outcome) bool {
-	return o == event.Applied || o == event.Superseded || o == event.Rejected
-}
-
 // row is one event with what every region made of it.
 type row struct {
-	id     eventKey
-	event  event.Event // its payload cut to maxPayload
-	size   int         // bytes of the whole payload
-	whole  bool        // the payload was not cut
-	reason string      // why it was rejected
-	sights []sight     // by place in the list of regions
+	id     timeline.Key
+	event  event.Event      // its payload cut to maxPayload
+	size   int              // bytes of the whole payload
+	whole  bool             // the payload was not cut
+	reason string           // why it was rejected
+	sights []timeline.Sight // by place in the list of regions
 
 	origin, op, key, argument string // clean, as they are shown
 
@@ -96,7 +34,7 @@ type row struct {
 }
 
 func newRow(o api.Observation, regions int) *row {
-	r := &row{id: keyOf(o), whole: true, reason: clean(o.Reason), sights: make([]sight, regions)}
+	r := &row{id: timeline.KeyOf(o), whole: true, reason: clean(o.Reason), sights: make([]timeline.Sight, regions)}
 	r.origin, _ = geo.Origin(o.Topic)
 	r.event = o.Event
 	r.key = clean(string(o.Event.Key))
@@ -121,8 +59,8 @@ func (r *row) time() time.Time { return r.event.HLC.Time() }
 func (r *row) slowest() time.Duration {
 	var worst int64
 	for _, s := range r.sights {
-		if s.applied() {
-			worst = max(worst, s.appliedDelay)
+		if s.Applied() {
+			worst = max(worst, s.AppliedDelayMS)
 		}
 	}
 	return time.Duration(worst) * time.Millisecond

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // Starts returns the first offset that exists of every partition of the topics.
@@ -76,7 +78,7 @@ func (l *Log) listOffsets(ctx context.Context, topics []string, doing string, li
 			return listed, nil
 		}
 		missing := errors.Is(err, kerr.UnknownTopicOrPartition)
-		if missing || !kerr.IsRetriable(err) || tries == electionTries || pause(ctx, backoff(tries)) != nil {
+		if missing || !kerr.IsRetriable(err) || tries == electionTries || !pause.For(ctx, backoff(tries)) {
 			return nil, l.explain(err, doing)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // Fetch is what one Poll took.
@@ -174,7 +175,7 @@ func (r *Reader) awaitAssignment(offsets map[Partition]int64) {
 			missing = missing || owned && !known
 		}
 		r.mu.Unlock()
-		if !missing || pause(context.Background(), time.Duration(tries)*time.Millisecond) != nil {
+		if !missing || !pause.For(context.Background(), time.Duration(tries)*time.Millisecond) {
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // Scan reads from[p] (inclusive) to to[p] (exclusive) of every partition that to
@@ -41,8 +42,8 @@ func (l *Log) Scan(ctx context.Context, from, to map[Partition]int64, fn func(ev
 			tries = 0
 		default:
 			tries++
-			if err := pause(ctx, backoff(tries)); err != nil {
-				return l.explain(err, "scan the log")
+			if !pause.For(ctx, backoff(tries)) {
+				return l.explain(ctx.Err(), "scan the log")
 			}
 		}
 	}
@@ -268,15 +269,4 @@ func (r *scanRange) checkEnd(p Partition, began, end int64) error {
 	}
 	return &DataLossError{Partition: p, Kind: Truncated, Position: r.next,
 		Err: fmt.Errorf("the log ends at %d, the range at %d", end, r.to)}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

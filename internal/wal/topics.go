@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/geo"
 )
 
@@ -42,8 +43,8 @@ func (l *Log) EnsureTopics(ctx context.Context, own string, all []string, o Topi
 		if len(missing(found)) == 0 {
 			break
 		}
-		if err := pause(ctx, backoff(tries)); err != nil {
-			return l.explain(err, "wait for new topics")
+		if !pause.For(ctx, backoff(tries)) {
+			return l.explain(ctx.Err(), "wait for new topics")
 		}
 	}
 	if lost := losing(found); len(lost) > 0 {

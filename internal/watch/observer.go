@@ -10,6 +10,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -110,7 +111,7 @@ func (o *Observer) tail(ctx context.Context) {
 			return
 		}
 		o.log.Debug("tail ended", "error", err)
-		if !sleep(ctx, time.Second) {
+		if !pause.For(ctx, time.Second) {
 			return
 		}
 	}
@@ -190,7 +191,7 @@ func (o *Observer) listen(ctx context.Context) {
 				o.applied(m)
 			}
 		}
-		if ctx.Err() != nil || !sleep(ctx, time.Second) {
+		if ctx.Err() != nil || !pause.For(ctx, time.Second) {
 			return
 		}
 		o.log.Debug("subscription ended", "error", err)
@@ -212,7 +213,7 @@ func (o *Observer) applied(m view.Applied) {
 
 // derive asks the view's positions for events whose outcome is overdue.
 func (o *Observer) derive(ctx context.Context) {
-	for sleep(ctx, deriveEvery) {
+	for pause.For(ctx, deriveEvery) {
 		for part, spots := range o.overdue() {
 			pos, err := o.cfg.View.Position(ctx, part.Topic, part.Index)
 			if err != nil {
@@ -248,17 +249,6 @@ func (o *Observer) passed(spots []spot, position int64) {
 		if ob, ok := o.seen.get(at); ok && at.offset < position {
 			o.report(ob, event.Unknown, now)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

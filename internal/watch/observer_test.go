@@ -11,10 +11,18 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
+
+func written(seq int64) event.Event {
+	return event.Event{
+		ID: "e", Origin: "eu", HLC: hlc.Timestamp{Physical: 1000, Region: 1},
+		Lane: lane.ID{Slot: 1, Incarnation: 7}, Seq: seq, Key: []byte("k"), Args: event.Del{},
+	}
+}
 
 // region is a fake Kafka and Redis: records arrive when the test says so.
 type region struct {

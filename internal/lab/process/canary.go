@@ -12,6 +12,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/mm2"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -66,7 +67,7 @@ func (k *canary) close() {
 // send appends a canary to the region's own topic each second. One that cannot
 // be stored is not counted: that is the source's trouble, not the flows'.
 func (k *canary) send(ctx context.Context, r *region) {
-	for every(ctx, canaryEvery) {
+	for pause.For(ctx, canaryEvery) {
 		now := time.Now()
 		trying, cancel := context.WithTimeout(ctx, 5*canaryEvery)
 		_, err := r.log.AppendSync(trying, event.Record{
@@ -95,7 +96,7 @@ func (k *canary) receive(ctx context.Context, r *region) {
 			k.poll(ctx, r, reader)
 			reader.Close()
 		}
-		every(ctx, time.Second)
+		pause.For(ctx, time.Second)
 	}
 }
 
@@ -136,7 +137,7 @@ func (k *canary) note(f geo.Flow, at time.Time) {
 // watch judges every flow twice a second and mends those that are down.
 func (k *canary) watch(ctx context.Context) {
 	restarts := map[string]int{} // by target, since it last carried everything
-	for every(ctx, canaryEvery/2) {
+	for pause.For(ctx, canaryEvery/2) {
 		for _, f := range k.cluster.cfg.Topology.Flows() {
 			if k.judge(f, time.Now(), restarts[f.To]) {
 				k.cluster.cfg.Logger.Error("mirror carries nothing: starting it again", "flow", f.String())
@@ -248,16 +249,4 @@ func (c *Cluster) MirrorDelays() map[geo.Flow][]time.Duration {
 		out[f] = slices.Clone(took)
 	}
 	return out
-}
-
-// every waits and reports whether ctx is still alive.
-func every(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

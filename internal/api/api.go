@@ -83,6 +83,8 @@ type Counters struct {
 	Superseded int64 `json:"superseded"`
 	Duplicate  int64 `json:"duplicate"`
 	Rejected   int64 `json:"rejected"`
+
+	QuarantineDropped int64 `json:"quarantine_dropped"` // of the rejected, not in the quarantine topic
 }
 
 // Alarm is a condition somebody should look at.

@@ -152,6 +152,19 @@ func TestQuarantineTopicKeepsTheRecordAndItsReason(t *testing.T) {
 	}
 }
 
+// Records that did not reach the topic are counted where people look.
+func TestQuarantineThatDropsShowsInTheState(t *testing.T) {
+	inWorld(t, func(w *testWorld) {
+		w.kept = &LogQuarantine{Wall: fixedWall, Append: func(event.Record, func(int64, error)) error { return errNetwork }}
+	}, func(w *testWorld) {
+		w.log.append(wal.Partition{Topic: "us.events"}, event.Record{Value: []byte("garbage")}, event.Record{Value: []byte("more")})
+		w.settle()
+		if c := w.m.State().Counters; c.Rejected != 2 || c.QuarantineDropped != 2 {
+			t.Errorf("counters %+v, want 2 rejected and both dropped", c)
+		}
+	})
+}
+
 func fixedWall() time.Time { return time.UnixMilli(1_700_000_000_000) }
 
 // While nothing is acknowledged, the quarantine holds a few megabytes at most:

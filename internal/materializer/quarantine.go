@@ -11,8 +11,10 @@ import (
 
 // Quarantine keeps records that no region can ever accept, for people to look
 // at. Keep must not block and may drop: the record itself stays in the log.
+// Dropped counts those that it dropped.
 type Quarantine interface {
 	Keep(r event.Record, reject *event.RejectError)
+	Dropped() int64
 }
 
 // Quarantined describes one rejected record.

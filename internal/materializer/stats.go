@@ -170,6 +170,9 @@ func (s State) Blocked() bool {
 func (m *Materializer) State() State {
 	s := m.stats.snapshot(m.owned())
 	s.Quarantined = m.ring.newest()
+	if m.cfg.Quarantine != nil {
+		s.Counters.QuarantineDropped = m.cfg.Quarantine.Dropped()
+	}
 	return s
 }
 

@@ -30,6 +30,7 @@ type testWorld struct {
 	lanes map[string]int64
 	small int  // CatchUpBytes when not 0
 	fresh bool // FreshView
+	kept  Quarantine
 }
 
 // fakeHistory answers repairs.
@@ -69,6 +70,7 @@ func (w *testWorld) start() {
 		Decoder: w.codec, Clock: w.clock, History: &w.past, Wall: time.Now,
 	}
 	cfg.CatchUpBytes, cfg.FreshView = w.small, w.fresh
+	cfg.Quarantine = w.kept
 	m, err := New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

@@ -100,7 +100,7 @@ func (f *fakeService) Status(context.Context) (api.Report, error) {
 	return api.Report{
 		AtMS: 7, Converged: true, Registry: "http://r", API: "http://a",
 		Regions: []api.RegionReport{{
-			Name: "us", State: api.StateUp, Kafka: []string{"k:1"}, Redis: "r:1", Keys: 4, Counters: api.Counters{Applied: 12},
+			Name: "us", State: api.StateUp, Kafka: []string{"k:1"}, Redis: "r:1", Keys: 4, Counters: api.Counters{Applied: 12, QuarantineDropped: 3},
 			Origins: []api.OriginReport{{Origin: "eu", LagEvents: 3, LagMS: 1500}},
 			Alarms:  []api.Alarm{{Code: "BLOCKED", Count: 2}},
 		}},

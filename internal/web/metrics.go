@@ -64,7 +64,7 @@ type reportCollector struct {
 
 type reportDescs struct {
 	collected, converged, up, lagEvents, lagSeconds, keys, clockOffset, clockAhead,
-	events, alarms, end, applied, gap, holes, flowUp, flowGap, flowDelay *prometheus.Desc
+	events, unkept, alarms, end, applied, gap, holes, flowUp, flowGap, flowDelay *prometheus.Desc
 }
 
 func describeReport() reportDescs {
@@ -81,6 +81,7 @@ func describeReport() reportDescs {
 		clockOffset: desc("clock_offset_seconds", "Bridge's wall clock minus the clock of the region's Redis.", "region"),
 		clockAhead:  desc("clock_ahead_seconds", "Hybrid logical clock minus wall clock.", "region"),
 		events:      desc("events_total", "Events the region's materializer dealt with, by outcome.", "region", "outcome"),
+		unkept:      desc("quarantine_dropped_total", "Rejected records that did not reach the quarantine topic.", "region"),
 		alarms:      desc("alarms", "Times an alarm was raised.", "region", "code"),
 		end:         desc("log_end", "Sum of end offsets of an origin's log on the region's Kafka.", "region", "origin"),
 		applied:     desc("log_applied", "Sum of applied positions of an origin's log.", "region", "origin"),
@@ -128,6 +129,7 @@ func (c *reportCollector) region(r api.RegionReport, ch chan<- prometheus.Metric
 	}{{"applied", r.Counters.Applied}, {"superseded", r.Counters.Superseded}, {"duplicate", r.Counters.Duplicate}, {"rejected", r.Counters.Rejected}} {
 		ch <- prometheus.MustNewConstMetric(c.descs.events, prometheus.CounterValue, float64(outcome.n), r.Name, outcome.name)
 	}
+	ch <- prometheus.MustNewConstMetric(c.descs.unkept, prometheus.CounterValue, float64(r.Counters.QuarantineDropped), r.Name)
 	alarms := map[string]int64{}
 	for _, a := range r.Alarms {
 		alarms[a.Code] += a.Count

@@ -320,6 +320,7 @@ func TestProbesAndMetrics(t *testing.T) {
 		"geokv_converged 1", "geokv_status_collected 1", `geokv_region_up{region="us",state="up"} 1`,
 		`geokv_lag_events{origin="eu",region="us"} 3`, `geokv_lag_seconds{origin="eu",region="us"} 1.5`,
 		`geokv_events_total{outcome="applied",region="us"} 12`, `geokv_alarms{code="BLOCKED",region="us"} 2`,
+		`geokv_quarantine_dropped_total{region="us"} 3`,
 		`geokv_flow_gap_events{from="us",to="eu"} 8`, `geokv_http_requests_total{route="/livez",status="200"} 1`, "go_goroutines",
 	} {
 		if !strings.Contains(metrics, line) {

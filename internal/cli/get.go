@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +20,7 @@ type getOptions struct {
 	after   string
 	timeout time.Duration
 	limit   int
+	cursor  string
 }
 
 func newGet(s *session) *cobra.Command {
@@ -33,12 +31,15 @@ func newGet(s *session) *cobra.Command {
 		Long: `Read a key. With --region all every region is read and compared: same, pending
 (a region has events still to apply), or different.
 
+The whole value is read, as of one instant; --limit reads a part of a large one,
+and says with which --cursor to go on.
+
 --after RECEIPT waits until the region has that write: what you wrote in one
 region you can then read in any other.`,
 		Example: `  geokv get sales:total
   geokv get sales:total --region all
   geokv get session:42 --region ap --after "$(geokv produce set session:42 open -o json)"
-  geokv get orders:feed --limit 20 -o json`,
+  geokv get orders:feed --limit 20 -o json                # a part, and where it goes on`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.get(cmd.Context(), o, args[0]) },
 	}
@@ -46,7 +47,8 @@ region you can then read in any other.`,
 	f.StringVarP(&o.region, "region", "r", "", "region to read, or all (default: the first)")
 	f.StringVar(&o.after, "after", "", "wait for this write first: a receipt as produce prints it, or @FILE with one")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --after waits")
-	f.IntVar(&o.limit, "limit", 1000, "most elements of a container to read")
+	f.IntVar(&o.limit, "limit", 0, "read at most so many elements of a container, up to 10000 (0: all)")
+	f.StringVar(&o.cursor, "cursor", "", "with --limit: go on where the part before ended")
 	s.completeRegions(cmd, "region")
 	cmd.ValidArgsFunction = s.completeKeys
 	return group("data", cmd)
@@ -54,6 +56,10 @@ region you can then read in any other.`,
 
 func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
+		return err
+	}
+	q, err := o.query(key)
+	if err != nil {
 		return err
 	}
 	b, err := s.connect(ctx, need{})
@@ -65,7 +71,6 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if err := o.waitFor(ctx, b, regions); err != nil {
 		return err
 	}
-	q := api.KeyQuery{Key: []byte(key), Limit: o.limit}
 	if o.region == allRegions {
 		return s.getEverywhere(ctx, b, q)
 	}
@@ -77,10 +82,56 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if page.View.Type == crdt.None && s.printer.Format == out.Table {
 		return s.missing(key, page)
 	}
-	if err := s.printer.Result(page.View, func() out.Grid { return viewGrid(page.View) }); err != nil {
+	if err := s.printer.Result(partOrWhole(page), func() out.Grid { return viewGrid(page.View) }); err != nil {
 		return err
 	}
 	return s.missing(key, page)
+}
+
+// mostElements is what one request for a part may ask for.
+const mostElements = 10_000
+
+func (o getOptions) query(key string) (api.KeyQuery, error) {
+	q := api.KeyQuery{Key: []byte(key), Limit: o.limit, Cursor: o.cursor}
+	switch {
+	case o.limit < 0 || o.limit > mostElements:
+		return q, fail.New(fail.Usage, "--limit %d, want 1 to %d, or 0 for all", o.limit, mostElements)
+	case o.limit == 0 && o.cursor != "":
+		return q, fail.New(fail.Usage, "--cursor goes on with a part of a value: give --limit too")
+	case o.limit > 0 && o.region == allRegions:
+		return q, fail.New(fail.Usage, "--region all compares whole values, so it takes no --limit")
+	case o.limit == 0:
+		q.Limit = api.WholeValue
+	}
+	return q, nil
+}
+
+// part is a view that was cut at --limit.
+type part struct {
+	crdt.View
+	Total int64  `json:"total"`
+	Next  string `json:"next"`
+}
+
+func partOrWhole(page api.KeyPage) any {
+	if page.Next == "" {
+		return page.View
+	}
+	return part{page.View, page.Total, page.Next}
+}
+
+// MarshalJSON adds to the canonical view where the rest is.
+func (p part) MarshalJSON() ([]byte, error) {
+	view, err := p.View.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	rest, err := event.Marshal(map[string]any{"next": p.Next, "total": p.Total})
+	if err != nil {
+		return nil, err
+	}
+	view[len(view)-1] = ','
+	return append(view, rest[1:]...), nil
 }
 
 const allRegions = "all"
@@ -126,144 +177,11 @@ func readReceipt(text string) (event.Receipt, error) {
 func (s *session) missing(key string, page api.KeyPage) error {
 	if page.View.Type != crdt.None {
 		if page.Next != "" {
-			s.printer.Note("%s has %s elements; --limit shows more", out.Safe(key), out.Count(page.Total))
+			s.printer.Note("this is a part: %s has %s elements; go on with --cursor %s", out.Safe(key), out.Count(page.Total), page.Next)
 		}
 		return nil
 	}
 	return fail.New(fail.NotFound, "key %q has no value in region %s", key, page.Region)
-}
-
-// comparison is one key over all regions.
-type comparison struct {
-	Key     event.Bytes    `json:"key"`
-	Verdict string         `json:"verdict"` // same, pending or different
-	Regions []regionAnswer `json:"regions"`
-}
-
-type regionAnswer struct {
-	Region  string           `json:"region"`
-	Verdict string           `json:"verdict"` // same, pending, different or unavailable
-	View    *crdt.View       `json:"view,omitempty"`
-	Error   *api.ErrorDetail `json:"error,omitempty"`
-}
-
-const (
-	verdictSame        = "same"
-	verdictPending     = "pending"
-	verdictDifferent   = "different"
-	verdictUnavailable = "unavailable"
-)
-
-func (s *session) getEverywhere(ctx context.Context, b backend, q api.KeyQuery) error {
-	answers := make([]regionAnswer, len(b.Regions()))
-	var group sync.WaitGroup
-	for i, region := range b.Regions() {
-		group.Go(func() {
-			at := q
-			at.Region = region
-			answers[i] = answerOf(b.Key(ctx, at))
-			answers[i].Region = region
-		})
-	}
-	group.Wait()
-	c := comparison{Key: q.Key, Regions: answers}
-	if err := c.judge(ctx, b); err != nil {
-		return err
-	}
-	if err := s.printer.Result(c, func() out.Grid { return comparisonGrid(c) }); err != nil {
-		return err
-	}
-	return c.problem()
-}
-
-func answerOf(page api.KeyPage, err error) regionAnswer {
-	if err != nil {
-		detail := api.ErrorOf(err).Error
-		return regionAnswer{Error: &detail, Verdict: verdictUnavailable}
-	}
-	return regionAnswer{View: &page.View}
-}
-
-// judge compares every answer with the first. A difference is pending while any
-// region has events still to come, otherwise it is real.
-func (c *comparison) judge(ctx context.Context, b backend) error {
-	c.Verdict = verdictSame
-	difference := ""
-	var first *crdt.View
-	for i := range c.Regions {
-		a := &c.Regions[i]
-		switch {
-		case a.View == nil:
-			if c.Verdict == verdictSame {
-				c.Verdict = verdictUnavailable
-			}
-		case first == nil || a.View.Equal(*first):
-			a.Verdict = verdictSame
-			first = a.View
-		default:
-			if difference == "" {
-				report, err := b.Status(ctx)
-				if err != nil {
-					return err
-				}
-				difference = verdictPending
-				if report.Converged {
-					difference = verdictDifferent
-				}
-			}
-			a.Verdict, c.Verdict = difference, difference
-		}
-	}
-	return nil
-}
-
-func (c comparison) problem() error {
-	holds := slices.ContainsFunc(c.Regions, func(a regionAnswer) bool { return a.View != nil && a.View.Type != crdt.None })
-	switch {
-	case c.Verdict == verdictDifferent:
-		return fail.New(fail.Diverged, "key %q differs between regions that applied the same events", string(c.Key))
-	case c.Verdict == verdictPending:
-		return fail.New(fail.Diverged, "key %q differs: events are still on their way", string(c.Key)).
-			WithHint("geokv status shows what each region has yet to apply")
-	case c.Verdict == verdictUnavailable:
-		return errors.Join(c.unavailable()...)
-	case !holds:
-		return fail.New(fail.NotFound, "key %q has no value in any region", string(c.Key))
-	}
-	return nil
-}
-
-func (c comparison) unavailable() []error {
-	var failures []error
-	for _, a := range c.Regions {
-		if a.Error != nil {
-			failures = append(failures, a.Error.Fail())
-		}
-	}
-	return failures
-}
-
-func comparisonGrid(c comparison) out.Grid {
-	g := out.Grid{Columns: out.Columns("REGION", "TYPE", "VALUE~", "VERDICT")}
-	for _, a := range c.Regions {
-		verdict := out.Cell{Text: a.Verdict, Role: verdictRole(a.Verdict)}
-		if a.View == nil {
-			g.Add(out.Cell{Text: a.Region}, out.Cell{Text: "-"}, out.Cell{Text: a.Error.Message}, verdict)
-			continue
-		}
-		g.Add(out.Cell{Text: a.Region}, out.Cell{Text: a.View.Type.String()}, out.Cell{Text: valueText(a.View.Value)}, verdict)
-	}
-	return g
-}
-
-func verdictRole(verdict string) out.Role {
-	switch verdict {
-	case verdictSame:
-		return out.Good
-	case verdictPending:
-		return out.Warn
-	}
-	return out.Bad
 }
 
 // valueText renders a value on one line.

@@ -14,6 +14,8 @@ import (
 	"github.com/geokv/geokv/internal/out"
 )
 
+const keysPerPage = 5000
+
 type keysOptions struct {
 	region string
 	limit  int
@@ -35,7 +37,7 @@ func newKeys(s *session) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&o.region, "region", "r", "", "region to read, or all (default: the first)")
-	cmd.Flags().IntVar(&o.limit, "limit", 10_000, "stop after this many keys")
+	cmd.Flags().IntVar(&o.limit, "limit", 10_000, "list at most so many keys")
 	s.completeRegions(cmd, "region")
 	return group("data", cmd)
 }
@@ -45,8 +47,8 @@ type keysAnswer struct {
 	Regions []string            `json:"regions"`
 	Keys    []event.Bytes       `json:"keys"`
 	Missing []keyAbsence        `json:"missing,omitempty"` // with --region all: keys that some region lacks
+	Cut     bool                `json:"cut,omitempty"`     // there are more keys than --limit
 	held    map[string][]string // key -> regions that hold it
-	cut     bool
 }
 
 type keyAbsence struct {
@@ -72,39 +74,40 @@ func (s *session) keys(ctx context.Context, o keysOptions, pattern string) error
 			return err
 		}
 	}
-	answer.finish()
-	if answer.cut {
-		s.printer.Note("stopped after %d keys; --limit shows more", o.limit)
+	answer.finish(o.limit)
+	if answer.Cut {
+		s.printer.Note("only %d keys shown; --limit shows more", o.limit)
 	}
 	return s.printer.Result(answer, func() out.Grid { return keysGrid(answer) })
 }
 
+// list takes a region's keys. Of one region limit of them are enough; of several
+// all are needed to tell which lack a key.
 func (a *keysAnswer) list(ctx context.Context, b backend, region, pattern string, limit int) error {
-	seen := map[string]bool{}
 	for cursor := ""; ; {
-		page, err := b.Keys(ctx, api.KeysQuery{Region: region, Match: pattern, Cursor: cursor, Limit: 1000})
+		page, err := b.Keys(ctx, api.KeysQuery{Region: region, Match: pattern, Cursor: cursor, Limit: keysPerPage})
 		if err != nil {
 			return err
 		}
 		for _, k := range page.Keys {
-			if !seen[string(k)] && len(seen) < limit {
-				seen[string(k)] = true
-				a.held[string(k)] = append(a.held[string(k)], region)
-			} else if !seen[string(k)] {
-				a.cut = true
+			if holders := a.held[string(k)]; !slices.Contains(holders, region) { // a key may come twice
+				a.held[string(k)] = append(holders, region)
 			}
 		}
-		if cursor = page.Cursor; cursor == "" || a.cut {
+		if cursor = page.Cursor; cursor == "" || len(a.Regions) == 1 && len(a.held) > limit {
 			return nil
 		}
 	}
 }
 
-func (a *keysAnswer) finish() {
+func (a *keysAnswer) finish(limit int) {
 	for key := range a.held {
 		a.Keys = append(a.Keys, event.Bytes(key))
 	}
 	slices.SortFunc(a.Keys, func(x, y event.Bytes) int { return strings.Compare(string(x), string(y)) })
+	if a.Cut = len(a.Keys) > limit; a.Cut {
+		a.Keys = a.Keys[:limit]
+	}
 	for _, key := range a.Keys {
 		if lacking := a.lacking(key); len(lacking) > 0 {
 			a.Missing = append(a.Missing, keyAbsence{key, lacking})

@@ -74,17 +74,6 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, region string, key 
 		return err
 	}
 	q.Limit = int(limit)
-	if limit == 0 {
-		if q.Cursor != "" {
-			return fail.New(fail.Usage, "limit=0 reads the whole value, which has no cursor")
-		}
-		leave, err := s.patiently(w)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		q.Limit = api.WholeValue
-	}
 	if text := r.URL.Query().Get("type"); text != "" && text != "auto" {
 		t, ok := crdt.ParseType(text)
 		if !ok || t == crdt.None {
@@ -92,6 +81,17 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, region string, key 
 		}
 		q.Type = t
 	}
+	if limit > 0 {
+		return s.answerKey(w, r, q)
+	}
+	if q.Cursor != "" {
+		return fail.New(fail.Usage, "limit=0 reads the whole value, which has no cursor")
+	}
+	q.Limit = api.WholeValue
+	return s.patient(func(w http.ResponseWriter, r *http.Request) error { return s.answerKey(w, r, q) })(w, r)
+}
+
+func (s *Server) answerKey(w http.ResponseWriter, r *http.Request, q api.KeyQuery) error {
 	page, err := s.Service.Key(r.Context(), q)
 	if err != nil {
 		return err

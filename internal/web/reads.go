@@ -55,7 +55,7 @@ func (s *Server) unknown(_ http.ResponseWriter, r *http.Request) error {
 	return fail.New(fail.NotFound, "%s %s is not part of the API", r.Method, r.URL.Path).WithHint("the routes are in docs/http.md")
 }
 
-// await holds the request until the regions have the write.
+// await holds the request, a patient one, until the regions have the write.
 func (s *Server) await(w http.ResponseWriter, r *http.Request) error {
 	receipt, err := event.ParseReceipt(r.URL.Query().Get("receipt"))
 	if err != nil {
@@ -72,16 +72,7 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, ok := s.waiting.enter()
-	if !ok {
-		return fail.New(fail.Busy, "more than %d requests are waiting already", maxWaiting)
-	}
-	defer leave()
-	timeout := time.Duration(ms) * time.Millisecond
-	if err := extendDeadline(w, timeout+answerTimeout); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(ms)*time.Millisecond)
 	defer cancel()
 	awaited, err := s.Service.Await(ctx, receipt, regions)
 	if err != nil {
@@ -108,20 +99,6 @@ func (s *Server) regionsOf(r *http.Request) ([]string, error) {
 	return names, nil
 }
 
-// patiently admits a request that may take long, one of maxWaiting, and gives
-// its answer the time. The caller leaves when it is done.
-func (s *Server) patiently(w http.ResponseWriter) (leave func(), err error) {
-	leave, ok := s.waiting.enter()
-	if !ok {
-		return nil, fail.New(fail.Busy, "more than %d requests are waiting already", maxWaiting)
-	}
-	if err := extendDeadline(w, maxAwait); err != nil {
-		leave()
-		return nil, err
-	}
-	return leave, nil
-}
-
 // extendDeadline gives the answer to one request more time than the server's
 // default. (The deadline for reading ends with the request: net/http lifts it
 // while a handler runs.)
@@ -133,19 +110,11 @@ func extendDeadline(w http.ResponseWriter, d time.Duration) error {
 	return err
 }
 
-// log streams a bounded part of the logs as JSON lines. A failure after the
+// log, a patient request, streams a bounded part of the logs as JSON lines. A failure after the
 // first line is told in a last line with the error object.
 func (s *Server) log(w http.ResponseWriter, r *http.Request) error {
 	q, err := logQuery(r)
 	if err != nil {
-		return err
-	}
-	leave, ok := s.waiting.enter()
-	if !ok {
-		return fail.New(fail.Busy, "more than %d requests are waiting already", maxWaiting)
-	}
-	defer leave()
-	if err := extendDeadline(w, maxAwait); err != nil {
 		return err
 	}
 	lines := &lineWriter{w: w}
@@ -157,7 +126,7 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request) error {
 	if !lines.begun {
 		return err
 	}
-	return lines.write(api.ErrorOf(err))
+	return lines.write(api.ErrorOf(stopped(r.Context(), err)))
 }
 
 func logQuery(r *http.Request) (q api.LogQuery, err error) {

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,9 +60,9 @@ type Server struct {
 	waiting  limiter
 	handler  http.Handler
 
-	http     *http.Server
-	stop     sync.Once
-	stopping chan struct{} // closed by Shutdown: ends streams
+	http    *http.Server
+	serving context.Context // ended by Shutdown: streams and patient requests end with it
+	stop    context.CancelFunc
 }
 
 // New makes a server. It listens on nothing yet; Handler may also be used alone.
@@ -83,8 +82,8 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, topology: c.Service.Topology(), started: c.Wall(), guard: g,
 		streams: newLimiter(c.MaxStreams), waiting: newLimiter(maxWaiting),
-		stopping: make(chan struct{}),
 	}
+	s.serving, s.stop = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	s.handler = s.routes()
 	s.http = &http.Server{
@@ -116,10 +115,10 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown ends the event streams, lets requests finish until ctx ends, then
-// closes their connections.
+// Shutdown ends event streams and requests that wait, lets the others finish
+// until ctx ends, then closes their connections.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop.Do(func() { close(s.stopping) })
+	s.stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return s.http.Close()
 	}
@@ -140,8 +139,8 @@ func (s *Server) routes() http.Handler {
 	read("/api/health", s.health)
 	read("/api/status", s.status)
 	read("/api/events", s.events)
-	read("/api/log", s.log)
-	read("/api/await", s.await)
+	read("/api/log", s.patient(s.log))
+	read("/api/await", s.patient(s.await))
 	read("/api/regions/{region}/state", s.state)
 	read("/api/regions/{region}/keys", s.keys)
 	read("/api/regions/{region}/key", s.keyByQuery)

@@ -51,7 +51,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err := st.begin(r.Context()); err != nil {
 		return err
 	}
-	return st.follow(r.Context(), s.stopping)
+	return st.follow(r.Context(), s.serving.Done())
 }
 
 // stream is one reader.
@@ -105,7 +105,7 @@ func (s *Server) newStream(w http.ResponseWriter, r *http.Request) (*stream, err
 }
 
 // position decides after which id the stream starts: Last-Event-ID (or last_id,
-// for readers that cannot set headers), else the last ?recent= observations,
+// for readers that cannot set headers), else the last ?recent= of the wanted,
 // else those since ?since_ms= in the history, else now.
 func (st *stream) position(r *http.Request) (uint64, error) {
 	query := r.URL.Query()
@@ -124,7 +124,7 @@ func (st *stream) position(r *http.Request) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	from := st.newest - min(st.newest, uint64(recent))
+	from := st.before(int(recent))
 	if since == 0 {
 		return from, nil
 	}
@@ -134,6 +134,21 @@ func (st *stream) position(r *http.Request) (uint64, error) {
 		}
 	}
 	return from, nil
+}
+
+// before returns the id after which the last n wanted observations follow.
+func (st *stream) before(n int) uint64 {
+	if st.filter == (filter{}) || n == 0 {
+		return st.newest - min(st.newest, uint64(n))
+	}
+	history := st.hub.Recent(watch.DefaultHistory)
+	from := st.newest
+	for i := len(history) - 1; i >= 0 && n > 0; i-- {
+		if st.filter.wants(history[i]) {
+			from, n = history[i].ID-1, n-1
+		}
+	}
+	return from
 }
 
 // resume reads an id of this stream. One of another epoch says nothing about

@@ -153,6 +153,42 @@ func TestStreamMessages(t *testing.T) {
 	})
 }
 
+// The last so many are counted among those that the reader wants, however long
+// ago they came.
+func TestRecentCountsWhatTheFilterWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(t)
+		defer p.stop()
+		history := observations(1, 100) // all seen in us but these
+		history[4].Kind, history[9].Kind, history[30].Region = api.KindApplied, api.KindApplied, "eu"
+		history[20].Kind, history[20].Region = api.KindApplied, "eu"
+		p.hub.Publish(history...)
+		for query, want := range map[string][]string{
+			"?recent=2&kind=applied":           {"10", "21"},
+			"?recent=9&kind=applied":           {"5", "10", "21"},
+			"?recent=1&region=eu":              {"31"},
+			"?recent=1&region=eu&kind=applied": {"21"},
+			"?recent=2":                        {"99", "100"},
+			"?recent=3&region=us":              {"98", "99", "100"},
+		} {
+			lines, resp := p.open(t, query)
+			next(t, lines)
+			for _, id := range want {
+				if got := next(t, lines); !strings.HasPrefix(got, "id: "+p.hub.Epoch()+"-"+id+" ") {
+					t.Errorf("%s: got %.60s..., want %s", query, got, id)
+				}
+			}
+			resp.Body.Close()
+		}
+		lines, resp := p.open(t, "?kind=applied")
+		defer resp.Body.Close()
+		next(t, lines)
+		if got := next(t, lines); got != ": heartbeat" {
+			t.Errorf("without recent the stream begins with %s", got)
+		}
+	})
+}
+
 // Heartbeats come every 15 s of silence, far beyond the server's own deadlines
 // for reading a request and writing an answer.
 func TestHeartbeatsKeepTheStreamOpen(t *testing.T) {

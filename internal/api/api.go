@@ -96,11 +96,23 @@ type Alarm struct {
 	SinceMS int64  `json:"since_ms"`
 }
 
+// FlowState is a mirror direction's condition.
+type FlowState string
+
+// The states of a flow.
+const (
+	FlowUp       FlowState = "up"
+	FlowCut      FlowState = "cut"      // on purpose
+	FlowDown     FlowState = "down"     // one of its ends does not answer, or the mirror carries nothing
+	FlowExternal FlowState = "external" // the mirror is not geokv's, so nobody can tell
+)
+
 // FlowReport is one mirror direction.
 type FlowReport struct {
-	From      string `json:"from"`
-	To        string `json:"to"`
-	State     string `json:"state"` // up, cut, down, external
-	DelayMS   int64  `json:"delay_ms"`
-	GapEvents int64  `json:"gap_events"`
+	From      string    `json:"from"`
+	To        string    `json:"to"`
+	State     FlowState `json:"state"`
+	Detail    string    `json:"detail,omitempty"` // why it is down
+	DelayMS   int64     `json:"delay_ms"`
+	GapEvents int64     `json:"gap_events"`
 }

@@ -36,6 +36,12 @@ type Observation struct {
 // Decoded reports whether the record was understood, so that Event is whole.
 func (o Observation) Decoded() bool { return o.Event.Args != nil }
 
+// Size is about how many bytes the observation holds in memory.
+func (o Observation) Size() int {
+	const fixed = 512
+	return fixed + len(o.Event.Key) + event.Size(o.Event.Args)
+}
+
 type observationJSON struct {
 	ID        uint64        `json:"id,omitempty"`
 	Kind      Kind          `json:"kind"`

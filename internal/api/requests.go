@@ -96,10 +96,11 @@ type Lab struct {
 
 // LabLink is one mirror direction.
 type LabLink struct {
-	From    string `json:"from"`
-	To      string `json:"to"`
-	State   string `json:"state"` // up or cut
-	DelayMS int64  `json:"delay_ms"`
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	State   FlowState `json:"state"`            // up, cut or down
+	Detail  string    `json:"detail,omitempty"` // why it is down
+	DelayMS int64     `json:"delay_ms"`
 }
 
 // LabRegion says whether a region's Kafka runs.

@@ -80,11 +80,11 @@ func (a *App) flows() []api.FlowReport {
 	}
 	var flows []api.FlowReport
 	for _, l := range a.cfg.Lab.Links() {
-		state := l.State
+		f := api.FlowReport{From: l.From, To: l.To, State: l.State, Detail: l.Detail, DelayMS: l.DelayMS}
 		if stopped(l.From) || stopped(l.To) {
-			state = "down"
+			f.State = api.FlowDown
 		}
-		flows = append(flows, api.FlowReport{From: l.From, To: l.To, State: state, DelayMS: l.DelayMS})
+		flows = append(flows, f)
 	}
 	return flows
 }

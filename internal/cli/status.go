@@ -212,14 +212,14 @@ func mirrorGap(r api.RegionReport) int64 {
 }
 
 func flowsGrid(r api.Report) out.Grid {
-	g := out.Grid{Columns: out.Columns("FLOW", "STATE", ">DELAY", ">GAP")}
+	g := out.Grid{Columns: out.Columns("FLOW", "STATE", ">DELAY", ">GAP", "")}
 	for _, f := range r.Flows {
 		role := out.Good
-		if f.State != "up" && f.State != "external" {
+		if f.State != api.FlowUp && f.State != api.FlowExternal {
 			role = out.Warn
 		}
-		g.Add(out.Cell{Text: f.From + "->" + f.To}, out.Cell{Text: f.State, Role: role},
-			out.Cell{Text: out.Millis(f.DelayMS)}, out.Cell{Text: strconv.FormatInt(f.GapEvents, 10)})
+		g.Add(out.Cell{Text: f.From + "->" + f.To}, out.Cell{Text: string(f.State), Role: role},
+			out.Cell{Text: out.Millis(f.DelayMS)}, out.Cell{Text: strconv.FormatInt(f.GapEvents, 10)}, out.Cell{Text: f.Detail})
 	}
 	return g
 }

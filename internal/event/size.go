@@ -3,51 +3,61 @@ package event
 // Size is about how many bytes an operation's arguments hold in memory. It is
 // for bounds on buffers, not for the wire.
 func Size(args Args) int {
+	const header = 24 // what a byte slice holds beside its bytes
+	bytes, slices := measure(args)
+	return bytes + header*slices
+}
+
+// PayloadBytes is the length of all values, members and fields of an operation;
+// a number counts 8, a stream id 16.
+func PayloadBytes(args Args) int {
+	bytes, _ := measure(args)
+	return bytes
+}
+
+// measure counts bytes, and the slices they are in.
+func measure(args Args) (bytes, slices int) {
 	const number, id = 8, 16
 	switch a := args.(type) {
 	case Set:
-		return header + len(a.Value)
+		return len(a.Value), 1
 	case Incr:
-		return number
+		return number, 0
 	case SAdd:
-		return sizeOfAll(a.Members)
+		return measureAll(a.Members)
 	case SRem:
-		return sizeOfAll(a.Members)
+		return measureAll(a.Members)
 	case ZRem:
-		return sizeOfAll(a.Members)
+		return measureAll(a.Members)
 	case HDel:
-		return sizeOfAll(a.Fields)
+		return measureAll(a.Fields)
 	case ZAdd:
-		n := 0
 		for _, m := range a.Members {
-			n += header + len(m.Member) + number
+			bytes += len(m.Member) + number
 		}
-		return n
+		return bytes, len(a.Members)
 	case HSet:
-		return sizeOfPairs(a.Fields)
+		return measurePairs(a.Fields)
 	case XAdd:
-		return sizeOfPairs(a.Fields)
+		return measurePairs(a.Fields)
 	case XDel:
-		return id * len(a.IDs)
+		return id * len(a.IDs), 0
 	case XTrim:
-		return id
+		return id, 0
 	}
-	return 0
+	return 0, 0
 }
 
-// header is what a byte slice holds beside its bytes.
-const header = 24
-
-func sizeOfAll(items [][]byte) (n int) {
+func measureAll(items [][]byte) (bytes, slices int) {
 	for _, b := range items {
-		n += header + len(b)
+		bytes += len(b)
 	}
-	return n
+	return bytes, len(items)
 }
 
-func sizeOfPairs(fields []FieldValue) (n int) {
+func measurePairs(fields []FieldValue) (bytes, slices int) {
 	for _, f := range fields {
-		n += 2*header + len(f.Field) + len(f.Value)
+		bytes += len(f.Field) + len(f.Value)
 	}
-	return n
+	return bytes, 2 * len(fields)
 }

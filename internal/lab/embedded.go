@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lab/datadir"
@@ -274,10 +275,10 @@ func (e *embedded) Heal(f geo.Flow) error { return e.mirror.Heal(f) }
 func (e *embedded) Delay(f geo.Flow, d time.Duration) error { return e.mirror.Delay(f, d) }
 
 // Links implements Cluster.
-func (e *embedded) Links() []Link {
-	var links []Link
+func (e *embedded) Links() []api.LabLink {
+	links := []api.LabLink{}
 	for _, s := range e.mirror.States() {
-		links = append(links, Link{Flow: s.Flow, State: s.State, Delay: s.Delay, Detail: s.Detail, Lag: s.Lag})
+		links = append(links, api.LabLink{From: s.Flow.From, To: s.Flow.To, State: s.State, Detail: s.Detail, DelayMS: s.Delay.Milliseconds()})
 	}
 	return links
 }

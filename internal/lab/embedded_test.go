@@ -18,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
@@ -132,7 +133,7 @@ func TestFaultsOfTheEmbeddedCluster(t *testing.T) {
 	if got := values(t, c, "eu", "us.events"); len(got) != 1 {
 		t.Errorf("through a cut link: %v", got)
 	}
-	if l := c.Links()[0]; l.Flow != flow || l.State != "cut" {
+	if l := c.Links()[0]; l.From != flow.From || l.To != flow.To || l.State != api.FlowCut {
 		t.Errorf("link %+v, want us->eu cut", l)
 	}
 	if err := c.Heal(flow); err != nil {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
 )
 
@@ -49,7 +50,7 @@ type Cluster interface {
 	// Delay holds every record of a flow back for d, in order; 0 ends that.
 	Delay(f geo.Flow, d time.Duration) error
 	// Links returns every flow, in the order of geo.Topology.Flows.
-	Links() []Link
+	Links() []api.LabLink
 
 	// Close stops everything in order. The clients should be closed before.
 	Close(ctx context.Context) error
@@ -67,13 +68,4 @@ type RegionEndpoint struct {
 	Brokers   []string // host:port
 	RedisURL  string   // with the credentials of geokv: secret
 	RedisAddr string   // host:port for everyone else, who may read
-}
-
-// Link is one mirror flow.
-type Link struct {
-	Flow   geo.Flow
-	State  string // up, down or cut
-	Delay  time.Duration
-	Detail string // why it is down
-	Lag    int64  // records that have not arrived, -1 when not known
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lab/memredis"
-	"github.com/geokv/geokv/internal/mirror"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -112,7 +112,7 @@ func (w *World) AwaitMirrored() {
 	time.Sleep(2 * time.Second) // the lag that a flow knows is a second old
 	w.Await("everything mirrored", func() bool {
 		for _, s := range w.Mirror.States() {
-			if s.State != mirror.Cut && (s.State != mirror.Up || s.Lag != 0) {
+			if s.State != api.FlowCut && (s.State != api.FlowUp || s.Lag != 0) {
 				return false
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -209,14 +210,14 @@ const slow = time.Second
 func (f *flow) state() State {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := State{Flow: f.Flow, State: Up, Delay: f.delay, Copied: f.copied, Lag: f.lag}
+	s := State{Flow: f.Flow, State: api.FlowUp, Delay: f.delay, Copied: f.copied, Lag: f.lag}
 	switch {
 	case f.isCut:
-		s.State = Cut
+		s.State = api.FlowCut
 	case f.trouble != "":
-		s.State, s.Detail = Down, f.trouble
+		s.State, s.Detail = api.FlowDown, f.trouble
 	case !f.waiting.IsZero() && time.Since(f.waiting) > slow:
-		s.State, s.Detail = Down, "Kafka of "+f.To+" does not acknowledge"
+		s.State, s.Detail = api.FlowDown, "Kafka of "+f.To+" does not acknowledge"
 	}
 	return s
 }

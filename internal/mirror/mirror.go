@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/wal"
@@ -37,17 +38,10 @@ type Mirror struct {
 	order []geo.Flow
 }
 
-// Flow states.
-const (
-	Up   = "up"
-	Down = "down" // the source or the target does not answer, or refuses
-	Cut  = "cut"  // by Mirror.Cut
-)
-
 // State is what a flow does at the moment.
 type State struct {
 	Flow   geo.Flow
-	State  string // Up, Down or Cut
+	State  api.FlowState // up, cut by Mirror.Cut, or down: the source or the target does not answer, or refuses
 	Delay  time.Duration
 	Detail string // why it is down; empty otherwise
 	Copied int64  // records copied since the start of the process, repeats included

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
@@ -199,7 +200,7 @@ func TestCutHoldsBackWhatWasReadAndHealResumes(t *testing.T) {
 	if n := len(w.stored("eu", "us.events")); n != 10 {
 		t.Errorf("%d records arrived through a cut flow", n-10)
 	}
-	if s := stateOf(m, usToEU); s.State != Cut {
+	if s := stateOf(m, usToEU); s.State != api.FlowCut {
 		t.Errorf("state %+v, want cut", s)
 	}
 	if err := m.Cut(usToEU); err != nil {
@@ -209,7 +210,7 @@ func TestCutHoldsBackWhatWasReadAndHealResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.awaitCopied("eu", "us.events", 30)
-	w.await("state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == Up && s.Lag == 0 })
+	w.await("state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowUp && s.Lag == 0 })
 	if err := m.Cut(geo.Flow{From: "us", To: "mars"}); fail.CodeOf(err) != fail.NotFound {
 		t.Errorf("cutting an unknown flow: %v", err)
 	}
@@ -283,12 +284,12 @@ func TestOutages(t *testing.T) {
 				w.kafka[down].Stop()
 				m.Heal(usToEU)
 			}
-			w.await("state down", func() bool { s := stateOf(m, usToEU); return s.State == Down && s.Detail != "" })
+			w.await("state down", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowDown && s.Detail != "" })
 			if err := w.kafka[down].Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w.awaitCopied("eu", "us.events", 20)
-			w.await("state up", func() bool { return stateOf(m, usToEU).State == Up })
+			w.await("state up", func() bool { return stateOf(m, usToEU).State == api.FlowUp })
 		})
 	}
 }
@@ -298,7 +299,7 @@ func TestStartsWhileARegionIsDown(t *testing.T) {
 	w.write("us", 0, 10)
 	w.kafka["eu"].Stop()
 	m, _ := w.mirror(nil)
-	w.await("state down", func() bool { return stateOf(m, usToEU).State == Down })
+	w.await("state down", func() bool { return stateOf(m, usToEU).State == api.FlowDown })
 	w.kafka["eu"].Restart(t.Context())
 	w.awaitCopied("eu", "us.events", 10)
 }

@@ -184,7 +184,7 @@ func stateOf(f *facts, local Local, flows []api.FlowReport) (api.State, string) 
 func cutFlows(region string, flows []api.FlowReport) []string {
 	var cut []string
 	for _, f := range flows {
-		if f.State == string(api.StateCut) && (f.From == region || f.To == region) {
+		if f.State == api.FlowCut && (f.From == region || f.To == region) {
 			cut = append(cut, geo.Flow{From: f.From, To: f.To}.String())
 		}
 	}
@@ -211,10 +211,10 @@ func (c *Collector) flows(all []*facts) []api.FlowReport {
 		from, to := find(all, flow.From), find(all, flow.To)
 		report, ok := told[flow]
 		if !ok {
-			report = api.FlowReport{From: flow.From, To: flow.To, State: "external"}
+			report = api.FlowReport{From: flow.From, To: flow.To, State: api.FlowExternal}
 		}
-		if report.State != string(api.StateCut) && (len(from.problems) > 0 || len(to.problems) > 0) {
-			report.State = string(api.StateDown)
+		if report.State != api.FlowCut && (len(from.problems) > 0 || len(to.problems) > 0) {
+			report.State = api.FlowDown
 		}
 		report.GapEvents = mirrorGap(from, to, geo.Topic(flow.From))
 		flows = append(flows, report)

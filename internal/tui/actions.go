@@ -265,26 +265,36 @@ func (m *Model) setRate(rate float64) tea.Cmd {
 	})
 }
 
-// doLink is what the mirror matrix does to the selected link.
+// doLink is what the pane of mirrors does to the selected link, or to all.
 func (m *Model) doLink(a action) (tea.Cmd, bool) {
+	if a == actHealAll {
+		return m.healAll(), true
+	}
 	f, ok := m.mirrors.selected()
-	switch a {
-	case actCut, actHeal, actDelay:
-		if !ok {
-			return m.notify("there is no link", true), true
-		}
-	case actHealAll:
-		return m.links("healing every link", "every link is up, without delay", m.mirrors.flows, healFully), true
-	default:
+	if !ok {
 		return nil, false
 	}
 	switch a {
 	case actCut:
-		return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink), true
+		return m.cutLink(f), true
 	case actHeal:
-		return m.links("healing "+m.flowText(f), m.flowText(f)+" is up", []geo.Flow{f}, Faults.HealLink), true
+		return m.healLink(f), true
+	case actDelay:
+		return m.delayLink(f, m.mirrors.nextDelay(f)), true
 	}
-	return m.delayLink(f, m.mirrors.nextDelay(f)), true
+	return nil, false
+}
+
+func (m *Model) cutLink(f geo.Flow) tea.Cmd {
+	return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink)
+}
+
+func (m *Model) healLink(f geo.Flow) tea.Cmd {
+	return m.links("healing "+m.flowText(f), m.flowText(f)+" is up", []geo.Flow{f}, Faults.HealLink)
+}
+
+func (m *Model) healAll() tea.Cmd {
+	return m.links("healing every link", "every link is up, without delay", m.mirrors.flows, healFully)
 }
 
 func (m *Model) delayLink(f geo.Flow, d time.Duration) tea.Cmd {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -162,8 +163,8 @@ func TestPayloadsAreCut(t *testing.T) {
 		event.HSet{Fields: pairs}, event.XAdd{Fields: pairs}, event.ZAdd{Members: scored}, event.XDel{IDs: ids},
 	} {
 		r := newRow(seenIn(written("us", 0, 1, args, "big"), "us", 1), 3)
-		if r.whole || r.size <= maxPayload || payloadSize(r.event.Args) > maxPayload+16 || len(r.argument) > maxClean+8 {
-			t.Errorf("%s: kept %d of %d bytes, argument of %d", args.Op(), payloadSize(r.event.Args), r.size, len(r.argument))
+		if r.whole || r.size <= maxPayload || event.PayloadBytes(r.event.Args) > maxPayload+16 || len(r.argument) > maxClean+8 {
+			t.Errorf("%s: kept %d of %d bytes, argument of %d", args.Op(), event.PayloadBytes(r.event.Args), r.size, len(r.argument))
 		}
 		if !strings.Contains(r.command(), "geokv tail") {
 			t.Errorf("%s: the command of a cut event is %q", args.Op(), r.command())
@@ -527,5 +528,25 @@ func TestKeysThatComeTogether(t *testing.T) {
 	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(":incr k")})
 	if p, ok := s.overlays[0].(*commandLine); !ok || p.input.Value() != "incr k" {
 		t.Error("what is typed after : is not in the palette")
+	}
+}
+
+// The request that y offers for a link is one that the API takes: it wants JSON
+// and says so with 415 otherwise.
+func TestTheRequestForALinkIsComplete(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.press("3")
+	words, err := event.SplitWords(s.equivalent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var action api.LinkAction
+	if err := json.Unmarshal([]byte(words[slices.Index(words, "-d")+1]), &action); err != nil || action.Action != api.ActionCut {
+		t.Errorf("body %+v, error %v", action, err)
+	}
+	for _, want := range []string{"Authorization: Bearer $GEOKV_TOKEN", "Content-Type: application/json", "http://" + s.address() + "/api/lab/links/us/eu"} {
+		if !slices.Contains(words, want) {
+			t.Errorf("%q lacks %q", words, want)
+		}
 	}
 }

@@ -43,10 +43,11 @@ func (m *Model) equivalent() string {
 // verb of their own on the command line.
 func (m *Model) linkCommand(f geo.Flow) string {
 	action := api.ActionCut
-	if m.mirrors.state(f) == api.ActionCut {
+	if m.mirrors.cut(f) {
 		action = api.ActionHeal
 	}
-	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -d '{"action":"%s"}' http://%s/api/lab/links/%s/%s`, action, m.address(), f.From, f.To)
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -H "Content-Type: application/json" -d '{"action":"%s"}' http://%s/api/lab/links/%s/%s`,
+		action, m.address(), f.From, f.To)
 }
 
 // showCommand shows a command line and puts it on the clipboard.

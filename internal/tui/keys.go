@@ -106,13 +106,17 @@ type binding struct {
 	short  string // in the footer; "" keeps it out
 }
 
+func bind(s scope, a action, help, short string, keys ...string) binding {
+	return binding{s, a, keys, help, short}
+}
+
 func keymap() []binding {
 	return slices.Concat(globalKeys(), paneKeys(), overlayKeys())
 }
 
 func globalKeys() []binding {
 	g := func(a action, help, short string, keys ...string) binding {
-		return binding{scopeGlobal, a, keys, help, short}
+		return bind(scopeGlobal, a, help, short, keys...)
 	}
 	return []binding{
 		g(actQuit, "quit; the terminal is left as it was", "quit", "q", "ctrl+c"),
@@ -140,109 +144,103 @@ func globalKeys() []binding {
 }
 
 func paneKeys() []binding {
-	b := func(s scope, a action, help, short string, keys ...string) binding {
-		return binding{s, a, keys, help, short}
-	}
 	return []binding{
-		b(scopeRegions, actUp, "key above", "", "up", "k"),
-		b(scopeRegions, actDown, "key below", "", "down", "j"),
-		b(scopeRegions, actLeft, "region to the left", "", "left"),
-		b(scopeRegions, actRight, "region to the right", "", "right"),
-		b(scopeRegions, actOpen, "inspect the selected key over all regions", "inspect", "enter"),
-		b(scopeRegions, actCut, "cut the region off: all its mirror links", "cut off", "c"),
-		b(scopeRegions, actHeal, "heal all links of the region", "heal", "h"),
-		b(scopeRegions, actStop, "stop the region's Kafka", "stop", "x"),
-		b(scopeRegions, actStart, "start the region's Kafka", "start", "r"),
+		bind(scopeRegions, actUp, "key above", "", "up", "k"),
+		bind(scopeRegions, actDown, "key below", "", "down", "j"),
+		bind(scopeRegions, actLeft, "region to the left", "", "left"),
+		bind(scopeRegions, actRight, "region to the right", "", "right"),
+		bind(scopeRegions, actOpen, "inspect the selected key over all regions", "inspect", "enter"),
+		bind(scopeRegions, actCut, "cut the region off: all its mirror links", "cut off", "c"),
+		bind(scopeRegions, actHeal, "heal all links of the region", "heal", "h"),
+		bind(scopeRegions, actStop, "stop the region's Kafka", "stop", "x"),
+		bind(scopeRegions, actStart, "start the region's Kafka", "start", "r"),
 
-		b(scopeEvents, actUp, "event above; pauses the log", "", "up", "k"),
-		b(scopeEvents, actDown, "event below", "", "down", "j"),
-		b(scopeEvents, actPageUp, "page up; pauses the log", "", "pgup", "ctrl+u"),
-		b(scopeEvents, actPageDown, "page down", "", "pgdown", "ctrl+d"),
-		b(scopeEvents, actFirst, "oldest event; pauses the log", "", "home", "g"),
-		b(scopeEvents, actLast, "newest event; resumes the log", "newest", "end", "G"),
-		b(scopeEvents, actOpen, "everything about the event", "detail", "enter"),
-		b(scopeEvents, actFind, "find in the log: marks what matches, hides nothing", "", "f"),
-		b(scopeEvents, actNextHit, "next match", "", "n"),
-		b(scopeEvents, actPrevHit, "previous match", "", "N"),
+		bind(scopeEvents, actUp, "event above; pauses the log", "", "up", "k"),
+		bind(scopeEvents, actDown, "event below", "", "down", "j"),
+		bind(scopeEvents, actPageUp, "page up; pauses the log", "", "pgup", "ctrl+u"),
+		bind(scopeEvents, actPageDown, "page down", "", "pgdown", "ctrl+d"),
+		bind(scopeEvents, actFirst, "oldest event; pauses the log", "", "home", "g"),
+		bind(scopeEvents, actLast, "newest event; resumes the log", "newest", "end", "G"),
+		bind(scopeEvents, actOpen, "everything about the event", "detail", "enter"),
+		bind(scopeEvents, actFind, "find in the log: marks what matches, hides nothing", "", "f"),
+		bind(scopeEvents, actNextHit, "next match", "", "n"),
+		bind(scopeEvents, actPrevHit, "previous match", "", "N"),
 
-		b(scopeMirrors, actUp, "link above", "", "up", "k"),
-		b(scopeMirrors, actDown, "link below", "", "down", "j"),
-		b(scopeMirrors, actCut, "cut the link", "cut", "c"),
-		b(scopeMirrors, actHeal, "heal the link", "heal", "h"),
-		b(scopeMirrors, actHealAll, "heal every link and take away delays", "heal all", "H"),
-		b(scopeMirrors, actDelay, "delay the link: 100 ms, 500 ms, 2 s, none", "delay", "d"),
+		bind(scopeMirrors, actUp, "link above", "", "up", "k"),
+		bind(scopeMirrors, actDown, "link below", "", "down", "j"),
+		bind(scopeMirrors, actCut, "cut the link", "cut", "c"),
+		bind(scopeMirrors, actHeal, "heal the link", "heal", "h"),
+		bind(scopeMirrors, actHealAll, "heal every link and take away delays", "heal all", "H"),
+		bind(scopeMirrors, actDelay, "delay the link: 100 ms, 500 ms, 2 s, none", "delay", "d"),
 
-		b(scopeSim, actOpen, "start or stop the simulator", "start/stop", "enter"),
-		b(scopeSim, actUp, "more traffic", "", "up", "k"),
-		b(scopeSim, actDown, "less traffic", "", "down", "j"),
+		bind(scopeSim, actOpen, "start or stop the simulator", "start/stop", "enter"),
+		bind(scopeSim, actUp, "more traffic", "", "up", "k"),
+		bind(scopeSim, actDown, "less traffic", "", "down", "j"),
 	}
 }
 
 func overlayKeys() []binding {
-	b := func(s scope, a action, help, short string, keys ...string) binding {
-		return binding{s, a, keys, help, short}
-	}
 	return []binding{
-		b(scopeInput, actOpen, "apply", "apply", "enter"),
-		b(scopeInput, actBack, "leave it as it was", "cancel", "esc"),
-		b(scopeInput, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeInput, actOpen, "apply", "apply", "enter"),
+		bind(scopeInput, actBack, "leave it as it was", "cancel", "esc"),
+		bind(scopeInput, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeDetail, actUp, "scroll up", "", "up", "k"),
-		b(scopeDetail, actDown, "scroll down", "", "down", "j"),
-		b(scopeDetail, actPageUp, "page up", "", "pgup"),
-		b(scopeDetail, actPageDown, "page down", "", "pgdown"),
-		b(scopeDetail, actLeft, "event before", "before", "left"),
-		b(scopeDetail, actRight, "event after", "after", "right"),
-		b(scopeDetail, actInspect, "inspect its key", "inspect key", "i"),
-		b(scopeDetail, actCopy, "the command that writes it again", "command", "y"),
-		b(scopeDetail, actBack, "close", "close", "esc", "enter", "q"),
-		b(scopeDetail, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeDetail, actUp, "scroll up", "", "up", "k"),
+		bind(scopeDetail, actDown, "scroll down", "", "down", "j"),
+		bind(scopeDetail, actPageUp, "page up", "", "pgup"),
+		bind(scopeDetail, actPageDown, "page down", "", "pgdown"),
+		bind(scopeDetail, actLeft, "event before", "before", "left"),
+		bind(scopeDetail, actRight, "event after", "after", "right"),
+		bind(scopeDetail, actInspect, "inspect its key", "inspect key", "i"),
+		bind(scopeDetail, actCopy, "the command that writes it again", "command", "y"),
+		bind(scopeDetail, actBack, "close", "close", "esc", "enter", "q"),
+		bind(scopeDetail, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeInspector, actUp, "scroll up", "", "up", "k"),
-		b(scopeInspector, actDown, "scroll down", "", "down", "j"),
-		b(scopeInspector, actPageUp, "page up", "", "pgup"),
-		b(scopeInspector, actPageDown, "page down", "", "pgdown"),
-		b(scopeInspector, actLeft, "regions to the left", "", "left"),
-		b(scopeInspector, actRight, "regions to the right", "", "right"),
-		b(scopeInspector, actMore, "next page of a large value", "more", "]"),
-		b(scopeInspector, actLess, "first page", "", "["),
-		b(scopeInspector, actOtherKey, "another key", "other key", "e", "/"),
-		b(scopeInspector, actWrite, "write to this key", "write", "w"),
-		b(scopeInspector, actRefresh, "read again now", "", "r"),
-		b(scopeInspector, actCopy, "the command that reads it", "command", "y"),
-		b(scopeInspector, actBack, "close", "close", "esc", "q"),
-		b(scopeInspector, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeInspector, actUp, "scroll up", "", "up", "k"),
+		bind(scopeInspector, actDown, "scroll down", "", "down", "j"),
+		bind(scopeInspector, actPageUp, "page up", "", "pgup"),
+		bind(scopeInspector, actPageDown, "page down", "", "pgdown"),
+		bind(scopeInspector, actLeft, "regions to the left", "", "left"),
+		bind(scopeInspector, actRight, "regions to the right", "", "right"),
+		bind(scopeInspector, actMore, "next page of a large value", "more", "]"),
+		bind(scopeInspector, actLess, "first page", "", "["),
+		bind(scopeInspector, actOtherKey, "another key", "other key", "e", "/"),
+		bind(scopeInspector, actWrite, "write to this key", "write", "w"),
+		bind(scopeInspector, actRefresh, "read again now", "", "r"),
+		bind(scopeInspector, actCopy, "the command that reads it", "command", "y"),
+		bind(scopeInspector, actBack, "close", "close", "esc", "q"),
+		bind(scopeInspector, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeForm, actNext, "next field", "next", "tab", "down"),
-		b(scopeForm, actPrev, "field before", "", "shift+tab", "up"),
-		b(scopeForm, actLeft, "choice before, or cursor left", "", "left"),
-		b(scopeForm, actRight, "next choice, or cursor right", "", "right"),
-		b(scopeForm, actSend, "send", "send", "enter"),
-		b(scopeForm, actPlan, "show what would be written, write nothing", "dry run", "ctrl+t"),
-		b(scopeForm, actCopy, "the equivalent command line", "command", "ctrl+y"),
-		b(scopeForm, actBack, "close", "close", "esc"),
-		b(scopeForm, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeForm, actNext, "next field", "next", "tab", "down"),
+		bind(scopeForm, actPrev, "field before", "", "shift+tab", "up"),
+		bind(scopeForm, actLeft, "choice before, or cursor left", "", "left"),
+		bind(scopeForm, actRight, "next choice, or cursor right", "", "right"),
+		bind(scopeForm, actSend, "send", "send", "enter"),
+		bind(scopeForm, actPlan, "show what would be written, write nothing", "dry run", "ctrl+t"),
+		bind(scopeForm, actCopy, "the equivalent command line", "command", "ctrl+y"),
+		bind(scopeForm, actBack, "close", "close", "esc"),
+		bind(scopeForm, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopePalette, actUp, "command above", "", "up"),
-		b(scopePalette, actDown, "command below", "", "down"),
-		b(scopePalette, actComplete, "complete the name", "complete", "tab"),
-		b(scopePalette, actOpen, "run it", "run", "enter"),
-		b(scopePalette, actBack, "close", "close", "esc"),
-		b(scopePalette, actQuit, "quit", "", "ctrl+c"),
+		bind(scopePalette, actUp, "command above", "", "up"),
+		bind(scopePalette, actDown, "command below", "", "down"),
+		bind(scopePalette, actComplete, "complete the name", "complete", "tab"),
+		bind(scopePalette, actOpen, "run it", "run", "enter"),
+		bind(scopePalette, actBack, "close", "close", "esc"),
+		bind(scopePalette, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeConfirm, actYes, "yes, do it", "yes", "y"),
-		b(scopeConfirm, actNo, "no", "no", "n", "esc", "q"),
-		b(scopeConfirm, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeConfirm, actYes, "yes, do it", "yes", "y"),
+		bind(scopeConfirm, actNo, "no", "no", "n", "esc", "q"),
+		bind(scopeConfirm, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeHelp, actUp, "scroll up", "", "up", "k"),
-		b(scopeHelp, actDown, "scroll down", "scroll", "down", "j"),
-		b(scopeHelp, actPageUp, "page up", "", "pgup"),
-		b(scopeHelp, actPageDown, "page down", "page", "pgdown", " "),
-		b(scopeHelp, actBack, "close", "close", "esc", "q", "?"),
-		b(scopeHelp, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeHelp, actUp, "scroll up", "", "up", "k"),
+		bind(scopeHelp, actDown, "scroll down", "scroll", "down", "j"),
+		bind(scopeHelp, actPageUp, "page up", "", "pgup"),
+		bind(scopeHelp, actPageDown, "page down", "page", "pgdown", " "),
+		bind(scopeHelp, actBack, "close", "close", "esc", "q", "?"),
+		bind(scopeHelp, actQuit, "quit", "", "ctrl+c"),
 
-		b(scopeCommand, actBack, "close", "close", "esc", "enter", "q", "y"),
-		b(scopeCommand, actQuit, "quit", "", "ctrl+c"),
+		bind(scopeCommand, actBack, "close", "close", "esc", "enter", "q", "y"),
+		bind(scopeCommand, actQuit, "quit", "", "ctrl+c"),
 	}
 }
 

@@ -83,12 +83,15 @@ func (p *mirrorsPane) delay(f geo.Flow) int64 {
 }
 
 // state is what the link does now; the report knows of dead ends, the lab of cuts.
-func (p *mirrorsPane) state(f geo.Flow) string {
-	if l, ok := p.lab[f]; ok && l.State == "cut" {
+func (p *mirrorsPane) state(f geo.Flow) api.FlowState {
+	if l, ok := p.lab[f]; ok && l.State == api.FlowCut {
 		return l.State
 	}
 	return p.states[f].State
 }
+
+// cut reports whether the link is cut on purpose.
+func (p *mirrorsPane) cut(f geo.Flow) bool { return p.state(f) == api.FlowCut }
 
 // act does what a key of this pane means; false when the pane does not know it.
 func (p *mirrorsPane) act(a action) bool {
@@ -184,18 +187,18 @@ func (p *mirrorsPane) flowLine(f geo.Flow, w, name, spark int, selected bool) st
 	return c.line(w, selected, spans...)
 }
 
-func (c *common) linkMark(state string) (glyph, word string, style lipgloss.Style) {
+func (c *common) linkMark(state api.FlowState) (glyph, word string, style lipgloss.Style) {
 	switch state {
-	case "up":
+	case api.FlowUp:
 		return c.up, "up", c.good
-	case "cut":
+	case api.FlowCut:
 		return c.cut, "cut", c.bad
-	case "down":
+	case api.FlowDown:
 		return c.down, "down", c.bad
 	case "":
 		return c.unclear, "?", c.dim
 	}
-	return c.unclear, state, c.dim
+	return c.unclear, string(state), c.dim
 }
 
 // shortCount renders a number in at most six cells.

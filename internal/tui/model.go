@@ -110,8 +110,6 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.form.takePlan(msg)
 	case doneMsg:
 		return m.takeDone(msg)
-	case noticeMsg:
-		m.say(msg.text, msg.bad)
 	}
 	return nil
 }
@@ -204,11 +202,6 @@ func (m *Model) formOpen() bool {
 
 func (m *Model) say(text string, bad bool) {
 	m.notice = notice{clean(text), bad, m.c.wall().Add(noticeTime)}
-}
-
-type noticeMsg struct {
-	text string
-	bad  bool
 }
 
 // notify says something in the last line for a while.

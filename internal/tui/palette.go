@@ -229,20 +229,16 @@ func runInspect(m *Model, args []string) (tea.Cmd, error) {
 	return m.inspect([]byte(args[0])), nil
 }
 
-func runFilter(m *Model, args []string) (tea.Cmd, error) {
-	f, err := filter.Parse(strings.Join(args, " "))
-	if err == nil {
-		m.events.setFilter(f)
-	}
-	return nil, err
-}
+func runFilter(m *Model, args []string) (tea.Cmd, error) { return nil, terms(args, m.events.setFilter) }
 
-func runFind(m *Model, args []string) (tea.Cmd, error) {
+func runFind(m *Model, args []string) (tea.Cmd, error) { return nil, terms(args, m.events.setFind) }
+
+func terms(args []string, use func(filter.Filter)) error {
 	f, err := filter.Parse(strings.Join(args, " "))
 	if err == nil {
-		m.events.setFind(f)
+		use(f)
 	}
-	return nil, err
+	return err
 }
 
 func runSim(m *Model, args []string) (tea.Cmd, error) {
@@ -272,7 +268,7 @@ func runCut(m *Model, args []string) (tea.Cmd, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink), nil
+		return m.cutLink(f), nil
 	}
 	return nil, wrongArgs("cut")
 }
@@ -280,7 +276,7 @@ func runCut(m *Model, args []string) (tea.Cmd, error) {
 func runHeal(m *Model, args []string) (tea.Cmd, error) {
 	switch len(args) {
 	case 0:
-		return m.links("healing every link", "every link is up, without delay", m.mirrors.flows, healFully), nil
+		return m.healAll(), nil
 	case 1:
 		region, err := m.region(args[0])
 		if err != nil {
@@ -292,7 +288,7 @@ func runHeal(m *Model, args []string) (tea.Cmd, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.links("healing "+m.flowText(f), m.flowText(f)+" is up", []geo.Flow{f}, Faults.HealLink), nil
+		return m.healLink(f), nil
 	}
 	return nil, wrongArgs("heal")
 }

@@ -42,7 +42,7 @@ func newRow(o api.Observation, regions int) *row {
 		r.op = "?"
 		return r
 	}
-	r.size = payloadSize(o.Event.Args)
+	r.size = event.PayloadBytes(o.Event.Args)
 	if r.size > maxPayload {
 		r.event.Args, r.whole = cutArgs(o.Event.Args), false
 	}
@@ -86,55 +86,9 @@ func argumentText(args event.Args, whole bool) string {
 	}
 	text := event.QuoteWords(words)
 	if !whole {
-		text += " …"
+		text += " ..."
 	}
 	return text
-}
-
-// payloadSize is the bytes of all values, members and fields.
-func payloadSize(args event.Args) int {
-	n := 0
-	switch a := args.(type) {
-	case event.Set:
-		n = len(a.Value)
-	case event.Incr:
-		n = 8
-	case event.SAdd:
-		n = total(a.Members)
-	case event.SRem:
-		n = total(a.Members)
-	case event.ZRem:
-		n = total(a.Members)
-	case event.HDel:
-		n = total(a.Fields)
-	case event.ZAdd:
-		for _, m := range a.Members {
-			n += len(m.Member) + 8
-		}
-	case event.HSet:
-		n = totalPairs(a.Fields)
-	case event.XAdd:
-		n = totalPairs(a.Fields)
-	case event.XDel:
-		n = 16 * len(a.IDs)
-	case event.XTrim:
-		n = 16
-	}
-	return n
-}
-
-func total(items [][]byte) (n int) {
-	for _, b := range items {
-		n += len(b)
-	}
-	return n
-}
-
-func totalPairs(fields []event.FieldValue) (n int) {
-	for _, f := range fields {
-		n += len(f.Field) + len(f.Value)
-	}
-	return n
 }
 
 // cutArgs keeps the first maxPayload bytes. What it returns shares nothing with

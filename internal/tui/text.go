@@ -23,7 +23,7 @@ func clean(s string) string {
 		return s
 	}
 	if len(s) > maxClean {
-		s = strings.ToValidUTF8(s[:maxClean], "") + "…"
+		s = strings.ToValidUTF8(s[:maxClean], "") + "..."
 	}
 	s = out.Safe(s)
 	if plain(s) {

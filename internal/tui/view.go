@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/filter"
 )
 
@@ -178,7 +179,7 @@ func (m *Model) paneMatters() []action {
 		return m.regionMatters()
 	case scopeMirrors:
 		f, _ := m.mirrors.selected()
-		if m.mirrors.state(f) == "cut" {
+		if m.mirrors.cut(f) {
 			return []action{actHeal, actHealAll, actDelay, actWrite}
 		}
 		return []action{actCut, actDelay, actHealAll, actWrite}
@@ -195,7 +196,7 @@ func (m *Model) regionMatters() []action {
 	cut, stop := actCut, actStop
 	if m.lab != nil {
 		for _, l := range m.lab.Links {
-			if region := m.regions.selectedRegion(); l.State == "cut" && (l.From == region || l.To == region) {
+			if region := m.regions.selectedRegion(); l.State == api.FlowCut && (l.From == region || l.To == region) {
 				cut = actHeal
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
-	"github.com/geokv/geokv/internal/event"
 )
 
 // DefaultHistory is how many observations a hub keeps for readers that resume.
@@ -95,7 +94,7 @@ func (h *Hub) remember(o api.Observation) {
 	}
 	h.history[at] = o
 	h.kept++
-	h.bytes += weight(o)
+	h.bytes += o.Size()
 	for h.bytes > historyBytes && h.kept > 1 {
 		h.forget(o.ID)
 	}
@@ -104,7 +103,7 @@ func (h *Hub) remember(o api.Observation) {
 // forget drops the oldest observation; the newest of those kept is last.
 func (h *Hub) forget(last uint64) {
 	oldest := &h.history[(last-h.kept)%uint64(h.limit)]
-	h.bytes -= weight(*oldest)
+	h.bytes -= oldest.Size()
 	*oldest = api.Observation{}
 	h.kept--
 }
@@ -254,10 +253,4 @@ func (s *Subscription) pump(c chan<- []api.Observation) {
 			return
 		}
 	}
-}
-
-// weight is about what an observation holds in memory.
-func weight(o api.Observation) int {
-	const fixed = 512
-	return fixed + len(o.Event.Key) + event.Size(o.Event.Args)
 }

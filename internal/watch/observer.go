@@ -82,7 +82,7 @@ func NewObserver(cfg ObserverConfig) *Observer {
 		cfg: cfg, log: cfg.Logger.With("region", cfg.Region.Name),
 		seen: newRecent[api.Observation](rememberSeen), early: newRecent[api.Observation](rememberEarly),
 	}
-	o.seen.weigh, o.seen.most = weight, seenBytes
+	o.seen.weigh, o.seen.most = api.Observation.Size, seenBytes
 	return o
 }
 

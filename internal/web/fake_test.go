@@ -167,7 +167,7 @@ type fakeLab struct{ lab api.Lab }
 
 func (f *fakeLab) Describe(context.Context) (api.Lab, error) { return f.lab, nil }
 func (f *fakeLab) Link(_ context.Context, fl geo.Flow, a api.LinkAction) error {
-	f.lab.Links = append(f.lab.Links, api.LabLink{From: fl.From, To: fl.To, State: a.Action, DelayMS: a.DelayMS})
+	f.lab.Links = append(f.lab.Links, api.LabLink{From: fl.From, To: fl.To, State: api.FlowState(a.Action), DelayMS: a.DelayMS})
 	return nil
 }
 func (f *fakeLab) Region(_ context.Context, name string, a api.RegionAction) error {

@@ -112,7 +112,7 @@ func (c *reportCollector) Collect(ch chan<- prometheus.Metric) {
 		c.region(r, ch, gauge)
 	}
 	for _, f := range report.Flows {
-		gauge(c.descs.flowUp, truth(f.State == "up"), f.From, f.To)
+		gauge(c.descs.flowUp, truth(f.State == api.FlowUp), f.From, f.To)
 		gauge(c.descs.flowGap, float64(f.GapEvents), f.From, f.To)
 		gauge(c.descs.flowDelay, seconds(f.DelayMS), f.From, f.To)
 	}

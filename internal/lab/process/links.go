@@ -10,9 +10,9 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
-	"github.com/geokv/geokv/internal/lab"
 )
 
 // link is the TCP proxy before the listener of one flow.
@@ -166,16 +166,16 @@ func (l *link) now() (state linkState, delay time.Duration, touched time.Time) {
 }
 
 // Links implements lab.Cluster.
-func (c *Cluster) Links() []lab.Link {
-	var links []lab.Link
+func (c *Cluster) Links() []api.LabLink {
+	links := []api.LabLink{}
 	for _, f := range c.cfg.Topology.Flows() {
 		state, delay, _ := c.links[f].now()
-		l := lab.Link{Flow: f, State: "up", Delay: delay, Lag: -1}
+		l := api.LabLink{From: f.From, To: f.To, State: api.FlowUp, DelayMS: delay.Milliseconds()}
 		switch silent, detail := c.canary.silent(f); {
 		case state != open:
-			l.State = "cut"
+			l.State = api.FlowCut
 		case silent:
-			l.State, l.Detail = "down", detail
+			l.State, l.Detail = api.FlowDown, detail
 		}
 		links = append(links, l)
 	}

@@ -127,15 +127,6 @@ func (w *world) shareMaterializers(books *ledger) {
 	w.awaitEqual(2 * time.Minute)
 }
 
-func (w *world) build() string {
-	w.Helper()
-	binary := filepath.Join(w.TempDir(), "geokv")
-	if text, err := exec.Command("go", "build", "-o", binary, "github.com/geokv/geokv/cmd/geokv").CombinedOutput(); err != nil {
-		w.Fatalf("build: %v\n%s", err, text)
-	}
-	return binary
-}
-
 // publish lets processes of the command line find the cluster.
 func (w *world) publish() {
 	w.Helper()
@@ -158,7 +149,7 @@ func (w *world) frozenMirror() {
 	w.must(syscall.Kill(pid, syscall.SIGSTOP))
 	down := func() bool {
 		for _, l := range w.cluster.Links() {
-			if l.Flow.To == "eu" && l.State == "down" {
+			if l.To == "eu" && l.State == api.FlowDown {
 				return true
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -152,18 +153,21 @@ func (w *world) openApp() {
 // port shows the cluster as the application knows it.
 type port struct{ *process.Cluster }
 
-func (p port) Links() (links []api.LabLink) {
-	for _, l := range p.Cluster.Links() {
-		links = append(links, api.LabLink{From: l.Flow.From, To: l.Flow.To, State: l.State, DelayMS: l.Delay.Milliseconds()})
-	}
-	return links
-}
-
 func (p port) Regions() (regions []api.LabRegion) {
 	for _, r := range p.Endpoints().Regions {
 		regions = append(regions, api.LabRegion{Region: r.Region.Name, Up: p.RegionUp(r.Region.Name)})
 	}
 	return regions
+}
+
+// build makes the geokv binary.
+func (w *world) build() string {
+	w.Helper()
+	binary := filepath.Join(w.TempDir(), "geokv")
+	if text, err := exec.Command("go", "build", "-o", binary, "github.com/geokv/geokv/cmd/geokv").CombinedOutput(); err != nil {
+		w.Fatalf("build: %v\n%s", err, text)
+	}
+	return binary
 }
 
 // await polls foreign processes until there is no error any more.

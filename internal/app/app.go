@@ -64,6 +64,7 @@ type App struct {
 	hub     *watch.Hub
 	sim     *sim.Sim
 	started time.Time
+	keeping chan struct{} // holds one for each reading that keeps events
 
 	collector *status.Collector
 
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, started: cfg.Wall()}
+	a := &App{cfg: cfg, started: cfg.Wall(), keeping: make(chan struct{}, keepAtOnce)}
 	registry, err := openRegistry(cfg.Cluster.Registry)
 	if err != nil {
 		return nil, err

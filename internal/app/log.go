@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/geokv/geokv/internal/api"
@@ -15,24 +14,35 @@ import (
 // Recent re-reads the newest limit events of the logs, oldest first, and counts
 // the events stamped at or after sinceMS that it left out.
 func (a *App) Recent(ctx context.Context, limit int, sinceMS int64) ([]api.Observation, int64, error) {
+	done, err := a.waitToKeep(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
 	kept := &newest{limit: max(limit, 1)}
 	skipped, err := a.readLogs(ctx, api.LogQuery{SinceMS: sinceMS, Limit: kept.limit}, kept.add)
-	return kept.list(), skipped + kept.dropped, err
+	return kept.kept, skipped + kept.dropped, err
 }
 
 // Log reads the part of the logs that q bounds, in the order of the stamps, and
 // emits each event as it was found at its origin, or in another region while
-// the origin's Kafka cannot be reached. Memory does not grow with the range.
+// the origin's Kafka cannot be reached. Without a limit, memory does not grow
+// with the range; with one, at most newestBytes are kept.
 func (a *App) Log(ctx context.Context, q api.LogQuery, emit func(api.Observation) error) error {
 	if q.Limit <= 0 {
 		_, err := a.readLogs(ctx, q, emit)
 		return err
 	}
+	done, err := a.waitToKeep(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	kept := &newest{limit: q.Limit}
 	if _, err := a.readLogs(ctx, q, kept.add); err != nil {
 		return err
 	}
-	for _, o := range kept.list() {
+	for _, o := range kept.kept {
 		if err := emit(o); err != nil {
 			return err
 		}
@@ -40,23 +50,40 @@ func (a *App) Log(ctx context.Context, q api.LogQuery, emit func(api.Observation
 	return nil
 }
 
+// keepAtOnce bounds the readings that keep what they read, until it is emitted:
+// what they hold in memory is bounded, however many are asked for.
+const keepAtOnce = 4
+
+// waitToKeep waits for the turn to read and keep; done gives it back.
+func (a *App) waitToKeep(ctx context.Context) (done func(), err error) {
+	select {
+	case a.keeping <- struct{}{}:
+		return func() { <-a.keeping }, nil
+	case <-ctx.Done():
+		return nil, fail.Wrap(fail.Busy, ctx.Err(), "read the newest events: %d readings are under way", keepAtOnce)
+	}
+}
+
 // readLogs merges the partitions of all origins in the order of the stamps. With
 // a limit and no end it reads only the last records of each partition and
 // returns how many it left out.
 func (a *App) readLogs(ctx context.Context, q api.LogQuery, emit func(api.Observation) error) (skipped int64, err error) {
-	var m logMerge
-	for _, origin := range a.cfg.Cluster.Topology.Regions() {
-		parts, err := a.openTopic(ctx, origin.Topic(), q)
+	m := logMerge{decode: a.seenAt, away: map[*region]error{}}
+	if q.Limit > 0 && q.UntilMS == 0 {
+		m.tail = int64(q.Limit)
+	}
+	m.open = func(topic string) (*region, map[wal.Partition]logRange, error) {
+		return a.openTopic(ctx, topic, q, m.away)
+	}
+	for _, topic := range a.cfg.Cluster.Topology.Topics() {
+		n, err := m.add(topic)
 		if err != nil {
 			return 0, err
 		}
-		m.parts = append(m.parts, parts...)
-	}
-	if q.Limit > 0 && q.UntilMS == 0 {
-		skipped = m.onlyTails(int64(q.Limit))
+		skipped += n
 	}
 	for {
-		o, more, err := m.next(ctx, a.seenAt)
+		o, more, err := m.next(ctx)
 		if err != nil || !more {
 			return skipped, err
 		}
@@ -70,22 +97,24 @@ func (a *App) readLogs(ctx context.Context, q api.LogQuery, emit func(api.Observ
 }
 
 // openTopic finds the bounds of a topic at its origin where that can be reached,
-// otherwise in any region that has a copy.
-func (a *App) openTopic(ctx context.Context, topic string, q api.LogQuery) ([]*logPart, error) {
+// otherwise in any region that has a copy and is not away; what does not answer
+// is away from then on.
+func (a *App) openTopic(ctx context.Context, topic string, q api.LogQuery, away map[*region]error) (*region, map[wal.Partition]logRange, error) {
 	var failure error
 	for _, r := range a.holders(topic) {
-		from, to, err := logRange(ctx, r, topic, q)
-		if err != nil {
-			failure = err
-			continue
+		if away[r] == nil {
+			ranges, err := rangesOf(ctx, r, topic, q)
+			if err == nil {
+				return r, ranges, nil
+			}
+			if ctx.Err() != nil {
+				return nil, nil, err
+			}
+			away[r] = err
 		}
-		var parts []*logPart
-		for p, end := range to {
-			parts = append(parts, &logPart{region: r, partition: p, offset: from[p], end: end})
-		}
-		return parts, nil
+		failure = cmp.Or(failure, away[r])
 	}
-	return nil, fail.Wrap(fail.Unavailable, failure, "read topic %s", topic).
+	return nil, nil, fail.Wrap(fail.Unavailable, failure, "read topic %s", topic).
 		WithHint("no region's Kafka answers; see geokv status")
 }
 
@@ -103,18 +132,27 @@ func rank(r *region, topic string) int {
 	return 1
 }
 
-// logRange leaves out what is certainly too old; what is too new is left out
+// logRange is a part of a partition's log.
+type logRange struct{ from, to int64 }
+
+// rangesOf leaves out what is certainly too old; what is too new is left out
 // record by record, since timestamps may rise and fall within a partition.
-func logRange(ctx context.Context, r *region, topic string, q api.LogQuery) (from, to map[wal.Partition]int64, err error) {
-	if to, err = r.log.Ends(ctx, topic); err != nil {
-		return nil, nil, err
+func rangesOf(ctx context.Context, r *region, topic string, q api.LogQuery) (map[wal.Partition]logRange, error) {
+	to, err := r.log.Ends(ctx, topic)
+	if err != nil {
+		return nil, err
 	}
+	var from map[wal.Partition]int64
 	if q.SinceMS > 0 {
 		from, err = r.log.OffsetsAt(ctx, q.SinceMS, topic)
 	} else {
 		from, err = r.log.Starts(ctx, topic)
 	}
-	return from, to, err
+	ranges := make(map[wal.Partition]logRange, len(to))
+	for p, end := range to {
+		ranges[p] = logRange{from[p], end}
+	}
+	return ranges, err
 }
 
 // seenAt makes the observation of a record found in a log. A record that cannot
@@ -133,102 +171,6 @@ func (a *App) seenAt(ctx context.Context, r *region, rec event.Record) api.Obser
 	return o
 }
 
-// logPart is one partition on its way through a merge.
-type logPart struct {
-	region      *region
-	partition   wal.Partition
-	offset, end int64 // what has not been fetched yet
-	fetched     []api.Observation
-}
-
-// What a merge fetches ahead: so many records of a partition, and so many bytes
-// over all of them in one go.
-const (
-	fetchAtOnce = 1000
-	fetchBytes  = 4 << 20
-)
-
-// errEnough ends one go of fetching.
-var errEnough = errors.New("enough fetched")
-
-// logMerge hands out the events of many partitions in the order of their stamps.
-type logMerge struct{ parts []*logPart }
-
-// onlyTails skips all but the last limit records of each partition: a question
-// for the newest few must not read a long log.
-func (m *logMerge) onlyTails(limit int64) (skipped int64) {
-	for _, p := range m.parts {
-		if first := p.end - limit; first > p.offset {
-			skipped += first - p.offset
-			p.offset = first
-		}
-	}
-	return skipped
-}
-
-type decodeFunc func(context.Context, *region, event.Record) api.Observation
-
-// next returns the oldest event not yet handed out; more is false at the end.
-func (m *logMerge) next(ctx context.Context, decode decodeFunc) (oldest api.Observation, more bool, err error) {
-	for slices.ContainsFunc(m.parts, (*logPart).dry) {
-		if err := m.fetch(ctx, decode); err != nil {
-			return oldest, false, err
-		}
-	}
-	var from *logPart
-	for _, p := range m.parts {
-		if len(p.fetched) > 0 && (from == nil || p.fetched[0].Event.HLC.Before(from.fetched[0].Event.HLC)) {
-			from = p
-		}
-	}
-	if from == nil {
-		return oldest, false, nil
-	}
-	oldest, from.fetched = from.fetched[0], from.fetched[1:]
-	return oldest, true, nil
-}
-
-func (p *logPart) dry() bool { return len(p.fetched) == 0 && p.offset < p.end }
-
-// fetch refills every partition that is half empty, so that one reading of a
-// log serves many of them.
-func (m *logMerge) fetch(ctx context.Context, decode decodeFunc) error {
-	wanted := map[*region][]*logPart{}
-	for _, p := range m.parts {
-		if len(p.fetched) < fetchAtOnce/2 && p.offset < p.end {
-			wanted[p.region] = append(wanted[p.region], p)
-		}
-	}
-	for r, parts := range wanted {
-		byPartition := map[wal.Partition]*logPart{}
-		from, to := map[wal.Partition]int64{}, map[wal.Partition]int64{}
-		for _, p := range parts {
-			byPartition[p.partition] = p
-			from[p.partition], to[p.partition] = p.offset, min(p.offset+fetchAtOnce, p.end)
-		}
-		bytes := 0
-		err := r.log.Scan(ctx, from, to, func(rec event.Record) error {
-			p := byPartition[wal.Partition{Topic: rec.Topic, Index: rec.Partition}]
-			p.fetched = append(p.fetched, decode(ctx, r, rec))
-			p.offset = rec.Offset + 1
-			if bytes += len(rec.Value); bytes >= fetchBytes {
-				return errEnough
-			}
-			return nil
-		})
-		if errors.Is(err, errEnough) {
-			continue
-		}
-		if err != nil {
-			return fail.Wrap(fail.Unavailable, err, "read the log of region %s", r.Name)
-		}
-		for _, p := range parts {
-			p.offset = to[p.partition]
-		}
-	}
-	return nil
-}
-
 // newestBytes bounds what newest keeps, about.
 const newestBytes = 64 << 20
 
@@ -242,20 +184,12 @@ type newest struct {
 
 func (n *newest) add(o api.Observation) error {
 	n.kept = append(n.kept, o)
-	n.bytes += sizeOf(o)
+	n.bytes += o.Size()
 	for len(n.kept) > 1 && (len(n.kept) > n.limit || n.bytes > newestBytes) {
-		n.bytes -= sizeOf(n.kept[0])
+		n.bytes -= n.kept[0].Size()
 		n.kept[0] = api.Observation{} // let its value go now, not when the array grows
 		n.kept = n.kept[1:]
 		n.dropped++
 	}
 	return nil
-}
-
-func (n *newest) list() []api.Observation { return n.kept }
-
-// sizeOf is roughly what an observation holds in memory.
-func sizeOf(o api.Observation) int {
-	const fixed = 512
-	return fixed + len(o.Event.Key) + event.Size(o.Event.Args)
 }

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
@@ -55,7 +57,8 @@ func (a *App) writer(op event.Operation) (*region, error) {
 
 // Await returns when every named region, or every served one when none is
 // named, has applied the write of the receipt. When ctx ends first the error
-// has code TIMEOUT and the answer says which regions have it.
+// has code TIMEOUT and names the regions that lack it, and the answer says which
+// have it.
 func (a *App) Await(ctx context.Context, receipt event.Receipt, regions []string) (api.Awaited, error) {
 	waiting, err := a.named(regions)
 	if err != nil {
@@ -66,17 +69,39 @@ func (a *App) Await(ctx context.Context, receipt event.Receipt, regions []string
 	}
 	began := a.cfg.Wall()
 	answer := api.Awaited{Receipt: receipt.Token(), Regions: make([]api.AwaitedRegion, len(waiting))}
+	failures := make([]error, len(waiting))
+	var group sync.WaitGroup
 	for i, r := range waiting {
 		answer.Regions[i] = api.AwaitedRegion{Region: r.Name}
+		group.Go(func() {
+			if answer.Regions[i].Applied, failures[i] = r.await(ctx, receipt); answer.Regions[i].Applied {
+				answer.Regions[i].Outcome = event.Unknown
+			}
+		})
 	}
-	for i, r := range waiting {
-		if err = r.await(ctx, receipt); err != nil {
-			break
-		}
-		answer.Regions[i].Applied, answer.Regions[i].Outcome = true, event.Unknown
-	}
+	group.Wait()
 	answer.WaitedMS = a.cfg.Wall().Sub(began).Milliseconds()
-	return answer, err
+	return answer, notApplied(receipt, answer.Regions, failures)
+}
+
+// notApplied names the regions that lack a write, and those that cannot be
+// asked with the reason.
+func notApplied(receipt event.Receipt, regions []api.AwaitedRegion, failures []error) error {
+	var lacking []string
+	for i, r := range regions {
+		switch {
+		case r.Applied:
+		case failures[i] != nil:
+			lacking = append(lacking, fmt.Sprintf("%s (%v)", r.Region, failures[i]))
+		default:
+			lacking = append(lacking, r.Region)
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	return fail.New(fail.Timeout, "wait for %s: not applied yet in %s", receipt.Token(), joinNames(lacking)).
+		WithHint("see what a region lacks with geokv status")
 }
 
 func (a *App) named(names []string) ([]*region, error) {
@@ -111,22 +136,21 @@ func (a *App) witness(receipt event.Receipt) error {
 }
 
 // await polls the region's position: a receipt may come from another process
-// whose observations never passed here.
-func (r *region) await(ctx context.Context, receipt event.Receipt) error {
+// whose observations never passed here. Without success it returns when ctx ends,
+// with the failure of the newest read that was given its time, if there is one.
+func (r *region) await(ctx context.Context, receipt event.Receipt) (applied bool, failure error) {
 	wait := time.Millisecond
-	var failure error // of the newest read that was given its time
 	for {
 		position, err := r.db.Position(ctx, receipt.Topic, receipt.Partition, receipt.Lane())
 		if err == nil && position.Lanes[receipt.Lane()].Contains(receipt.Seq) {
-			return nil
+			return true, nil
 		}
 		if !cutShort(ctx, err) {
 			failure = err
 		}
 		select {
 		case <-ctx.Done():
-			return fail.Wrap(fail.Timeout, failure, "wait for %s in region %s: not applied there yet", receipt.Token(), r.Name).
-				WithHint("see what the region lacks with geokv status")
+			return false, failure
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, 20*time.Millisecond)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 )
 
@@ -152,11 +151,4 @@ func isListen(text string) bool {
 	_, port, err := net.SplitHostPort(text)
 	n, err2 := strconv.Atoi(port)
 	return err == nil && err2 == nil && n >= 0 && n < 1<<16
-}
-
-// MissingCluster is the error of a command that needs a running or configured
-// cluster and found neither.
-func MissingCluster() error {
-	return fail.New(fail.Unavailable, "find a cluster: no %s and no running `geokv up`", FileName).
-		WithHint("start one with `geokv up`, or name a configuration with --config")
 }

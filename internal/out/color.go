@@ -67,17 +67,15 @@ type Role uint8
 // The roles.
 const (
 	Plain Role = iota
-	Strong
 	Dim
 	Good
 	Warn
 	Bad
-	Accent
 )
 
 func (r Role) escape() string {
 	return [...]string{
-		Plain: "", Strong: "\x1b[1m", Dim: "\x1b[2m", Good: "\x1b[32m",
-		Warn: "\x1b[33m", Bad: "\x1b[31m", Accent: "\x1b[36m",
+		Plain: "", Dim: "\x1b[2m", Good: "\x1b[32m",
+		Warn: "\x1b[33m", Bad: "\x1b[31m",
 	}[r]
 }

@@ -63,17 +63,6 @@ func Count(n int64) string {
 	return sign + digits
 }
 
-// Rate renders a rate per second in three digits: 12/s, 1.2k/s, 3.4M/s.
-func Rate(perSecond float64) string {
-	switch {
-	case perSecond >= 999_950:
-		return short(perSecond/1e6) + "M/s"
-	case perSecond >= 999.5:
-		return short(perSecond/1e3) + "k/s"
-	}
-	return short(perSecond) + "/s"
-}
-
 // short renders a number with one decimal below ten and none above a hundred.
 func short(f float64) string {
 	if f >= 99.95 || f <= -99.95 {

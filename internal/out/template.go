@@ -96,12 +96,6 @@ func (t Template) Render(value func(token string) string) string {
 	return b.String()
 }
 
-// Uses reports whether the template has the token, so that what is costly to
-// find out is found out only when it is shown.
-func (t Template) Uses(token string) bool {
-	return slices.ContainsFunc(t.parts, func(p part) bool { return p.token == token })
-}
-
 // readToken reads what starts at %: its name and its length in the format.
 func readToken(format string, tokens []Token) (string, int, error) {
 	rest := format[1:]

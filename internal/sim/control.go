@@ -38,7 +38,7 @@ func (c *Control) Start(_ context.Context, request api.SimStart) (api.Sim, error
 		o.Seed = request.Seed
 	}
 	if len(request.Regions) > 0 {
-		o.Regions, o.Shares = request.Regions, nil
+		o.Regions = request.Regions
 		for _, r := range request.Regions {
 			if !slices.Contains(c.Defaults.Regions, r) {
 				return c.State(), fail.New(fail.NotFound, "start the simulator: no region %q", r)

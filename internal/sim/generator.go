@@ -65,39 +65,18 @@ type Step struct {
 func (s Step) Race() bool { return s.Kind == InventoryRace }
 
 // Generator makes the steps of a seed. The sequence depends on the seed, the
-// regions and their shares alone, never on time or on what became of a write.
+// regions alone, never on time or on what became of a write.
 type Generator struct {
 	random  *rand.Rand
 	regions []string
-	shares  []int
 	cart    []string // who has a cart, in the order of joining
 	seen    int
 }
 
-// NewGenerator makes a generator for the regions, in their given order, each
-// with the same share of users' actions.
+// NewGenerator makes a generator for the regions, in their given order, all as
+// busy as each other.
 func NewGenerator(seed uint64, regions []string) *Generator {
-	g := &Generator{random: rand.New(rand.NewPCG(seed, 0x67656f6b76)), regions: slices.Clone(regions)}
-	g.SetShares(nil)
-	return g
-}
-
-// SetShares says how busy each region is, in the order of the regions. nil or
-// all zero means alike; a missing share is 0.
-func (g *Generator) SetShares(shares []int) {
-	g.shares = make([]int, len(g.regions))
-	total := 0
-	for i := range g.shares {
-		if i < len(shares) && shares[i] > 0 {
-			g.shares[i] = shares[i]
-		}
-		total += g.shares[i]
-	}
-	if total == 0 {
-		for i := range g.shares {
-			g.shares[i] = 1
-		}
-	}
+	return &Generator{random: rand.New(rand.NewPCG(seed, 0x67656f6b76)), regions: slices.Clone(regions)}
 }
 
 // Next returns the next step.
@@ -141,20 +120,7 @@ func (g *Generator) kind() Kind {
 	return Purchase // not reached: the weights add up to 100
 }
 
-func (g *Generator) region() string {
-	total := 0
-	for _, share := range g.shares {
-		total += share
-	}
-	n := g.random.IntN(total)
-	for i, share := range g.shares {
-		if n < share {
-			return g.regions[i]
-		}
-		n -= share
-	}
-	return g.regions[0] // not reached
-}
+func (g *Generator) region() string { return g.regions[g.random.IntN(len(g.regions))] }
 
 func (g *Generator) product() Product {
 	catalog := Catalog()

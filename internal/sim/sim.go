@@ -39,29 +39,28 @@ type Options struct {
 	Regions []string // in index order
 	Rate    float64  // steps per second over all regions, 0 paused, Max
 	Seed    uint64
-	Shares  []int // how busy each region is; nil alike
 	Steps   int64 // end after so many; 0 runs until Stop
 }
 
 // Counts of operations. A purchase is four of them.
 type Counts struct {
-	Produced int64 `json:"produced"` // durable
-	Failed   int64 `json:"failed"`   // certainly not in the log
-	Unknown  int64 `json:"unknown"`  // may be or become durable
+	Produced int64 // durable
+	Failed   int64 // certainly not in the log
+	Unknown  int64 // may be or become durable
 }
 
 // Stats is the state of the simulator.
 type Stats struct {
-	Running bool              `json:"running"`
-	Rate    float64           `json:"rate"` // steps per second; Max at full speed
-	Seed    uint64            `json:"seed"`
-	Steps   int64             `json:"steps"`   // begun
-	Skipped int64             `json:"skipped"` // not begun: their region had too many on their way
-	Counts                    // over all regions
-	Order   []string          `json:"-"` // the regions as given at Start
-	Regions map[string]Counts `json:"regions"`
+	Running bool
+	Rate    float64 // steps per second; Max at full speed
+	Seed    uint64
+	Steps   int64    // begun
+	Skipped int64    // not begun: their region had too many on their way
+	Counts           // over all regions
+	Order   []string // the regions as given at Start
+	Regions map[string]Counts
 
-	LastError string `json:"last_error,omitempty"`
+	LastError string
 }
 
 // Sim runs one simulation at a time. It is safe for concurrent use; the zero
@@ -77,9 +76,8 @@ type Sim struct {
 // run is one simulation between Start and its end.
 type run struct {
 	cancel  context.CancelFunc
-	changed chan struct{} // the rate or the shares changed; capacity 1
+	changed chan struct{} // the rate changed; capacity 1
 	ended   chan struct{}
-	shares  []int // to hand to the generator; nil when handed over
 }
 
 // New makes a simulator that does not run.
@@ -152,11 +150,6 @@ func (s *Sim) SetRate(rate float64) error {
 	return s.change(func(*run) { s.stats.Rate = rate })
 }
 
-// SetShares changes how busy each region is, in the order given at Start.
-func (s *Sim) SetShares(shares []int) error {
-	return s.change(func(r *run) { r.shares = append([]int{}, shares...) })
-}
-
 func (s *Sim) change(apply func(*run)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,13 +176,12 @@ func (s *Sim) Stats() Stats {
 // drive makes steps at the rate until the run ends.
 func (s *Sim) drive(ctx context.Context, r *run, o Options) {
 	d := &driver{sim: s, ctx: ctx, generator: NewGenerator(o.Seed, o.Regions), slots: map[string]chan struct{}{}}
-	d.generator.SetShares(o.Shares)
 	for _, region := range o.Regions {
 		d.slots[region] = make(chan struct{}, inFlightPerRegion)
 	}
 	pace := pacer{since: time.Now()}
 	for left := o.Steps; ctx.Err() == nil && (o.Steps == 0 || left > 0); {
-		rate := s.settings(r, d.generator)
+		rate := s.rate()
 		due := pace.due(rate, time.Now())
 		if o.Steps > 0 {
 			due = min(due, left)
@@ -211,14 +203,9 @@ func (s *Sim) drive(ctx context.Context, r *run, o Options) {
 	close(r.ended)
 }
 
-// settings returns the rate and hands new shares to the generator.
-func (s *Sim) settings(r *run, g *Generator) float64 {
+func (s *Sim) rate() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.shares != nil {
-		g.SetShares(r.shares)
-		r.shares = nil
-	}
 	return s.stats.Rate
 }
 

@@ -103,20 +103,6 @@ func checkPurchase(t *testing.T, s sim.Step) {
 	}
 }
 
-func TestSharesSteerTheTraffic(t *testing.T) {
-	g := sim.NewGenerator(1, regions)
-	g.SetShares([]int{8, 1, 0})
-	count := map[string]int{}
-	for range 5000 {
-		if s := g.Next(); s.Kind == sim.Purchase {
-			count[s.Ops[0].Region]++
-		}
-	}
-	if count["ap"] != 0 || count["us"] < 6*count["eu"] {
-		t.Errorf("purchases %v, want 8 to 1 to 0", count)
-	}
-}
-
 // recorder is a writer that answers after delay.
 type recorder struct {
 	mu     sync.Mutex

@@ -27,7 +27,7 @@ func TestEveryJSONFieldIsDocumented(t *testing.T) {
 		}
 	}
 	checked := 0
-	for _, dir := range []string{"../api", "../event", "../crdt", "../lab/datadir", "../config", "../mm2", "."} {
+	for _, dir := range []string{"../api", "../event", "../crdt", "../lab/datadir", "../config", "../mm2", "../app", "../wal", "."} {
 		for where, tag := range jsonTags(t, dir) {
 			checked++
 			if !documented[tag] {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -37,5 +38,36 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	}
 	if len(routed) < 20 || !strings.Contains(string(doc), "Last-Event-ID") {
 		t.Errorf("found only %d routes: the test looks in the wrong place", len(routed))
+	}
+}
+
+// The table of metrics has every metric with its labels, and nothing else.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{} // name -> labels
+	for _, m := range regexp.MustCompile("(?m)^\\| (`geokv_.*?) \\| (.*?) ?\\|").FindAllStringSubmatch(string(doc), -1) {
+		for _, name := range strings.Split(m[1], ", ") {
+			documented[strings.Trim(name, "`")] = strings.ReplaceAll(strings.ReplaceAll(m[2], "`", ""), " ", "")
+		}
+	}
+	source, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]string{}
+	for _, m := range regexp.MustCompile(`desc\("(\w+)", "[^"]*"(?:, )?([^)]*)\)`).FindAllStringSubmatch(string(source), -1) {
+		defined["geokv_"+m[1]] = strings.ReplaceAll(strings.ReplaceAll(m[2], `"`, ""), " ", "")
+	}
+	for _, m := range regexp.MustCompile(`Name: "(\w+)", Help: "[^"]*"\}(?:, \[\]string\{([^}]*)\})?`).FindAllStringSubmatch(string(source), -1) {
+		defined[m[1]] = strings.ReplaceAll(strings.ReplaceAll(m[2], `"`, ""), " ", "")
+	}
+	if !maps.Equal(defined, documented) {
+		t.Errorf("docs/http.md has\n%v\nmetrics.go has\n%v", documented, defined)
+	}
+	if len(defined) < 20 {
+		t.Errorf("found only %d metrics: the test looks in the wrong place", len(defined))
 	}
 }

@@ -98,6 +98,6 @@ func (r *region) unreadable(err error) error {
 	if fail.CodeOf(err) != fail.Internal {
 		return err
 	}
-	return fail.Wrap(fail.Unavailable, err, "read region %s", r.Name).
-		WithHint("check that its Redis at %s runs", r.endpoint.RedisAddr)
+	found := r.db.Explain(err)
+	return fail.Wrap(found.Code, found, "read region %s", r.Name).WithHint("%s", found.Hint)
 }

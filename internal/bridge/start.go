@@ -82,5 +82,9 @@ func (b *Bridge) appliedFloor(ctx context.Context) (floor hlc.Timestamp, err err
 }
 
 func notReady(err error, what string) error {
-	return fail.Wrap(fail.Unavailable, err, "%s", what).WithHint("check the region with geokv status; writes are tried again by themselves")
+	hint := fail.HintOf(err)
+	if hint == "" {
+		hint = "check the region with geokv status; writes are tried again by themselves"
+	}
+	return fail.Wrap(fail.Unavailable, err, "%s", what).WithHint("%s", hint)
 }

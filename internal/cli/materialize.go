@@ -46,7 +46,7 @@ func (s *session) materialize(ctx context.Context, regions []string) error {
 			return err
 		}
 	}
-	a, err := app.Open(ctx, app.Config{
+	a, err := openAdmitted(ctx, app.Config{
 		Cluster: cluster, Regions: regions, Roles: app.Roles{Materialize: true},
 		CacheDir: s.schemaCache(), Version: s.env.Build.Version, Logger: s.log,
 	})
@@ -55,6 +55,14 @@ func (s *session) materialize(ctx context.Context, regions []string) error {
 	}
 	s.printer.Note("keeping the views of %s; Ctrl-C ends", strings.Join(a.Regions(), ", "))
 	return errors.Join(a.Run(ctx), s.closeApp(a))
+}
+
+// openAdmitted opens an App unless a part it needs refuses it for its settings.
+func openAdmitted(ctx context.Context, cfg app.Config) (*app.App, error) {
+	if err := app.Admit(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return app.Open(ctx, cfg)
 }
 
 // schemaCache is where schemas are kept, so that a registry outage stops nobody

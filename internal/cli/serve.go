@@ -57,7 +57,7 @@ func (s *session) serve(ctx context.Context, o serveOptions) error {
 		return fail.New(fail.Usage, "serve: no configuration names a cluster").
 			WithHint("write a geokv.yaml or name one with --config; geokv up runs a cluster of its own")
 	}
-	a, err := app.Open(ctx, app.Config{
+	a, err := openAdmitted(ctx, app.Config{
 		Cluster: cfg.Cluster, Regions: o.regions,
 		Roles:    app.Roles{Write: true, Materialize: o.materialize, Observe: true},
 		CacheDir: s.schemaCache(), Version: s.env.Build.Version, Logger: s.log,

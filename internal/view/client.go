@@ -159,17 +159,17 @@ func refusal(err error) error {
 
 // Check answers whether this Redis may hold a view: version 7.0 or newer,
 // maxmemory-policy noeviction, a master, not loading. The error is a
-// *fail.Error with code Unavailable and a hint. Servers that lack INFO sections
-// (the embedded one) pass what they cannot answer.
+// *fail.Error with a hint; one without a cause is about the server's settings.
+// Servers that lack INFO sections (the embedded one) pass what they cannot
+// answer.
 func (db *DB) Check(ctx context.Context) error {
 	info, err := db.info(ctx)
 	if err != nil {
-		return fail.Wrap(fail.Unavailable, err, "reach redis at %s", redactURL(db.cfg.URL)).
-			WithHint("check that the server runs and that url and credentials are right")
+		return db.Explain(err)
 	}
 	switch {
 	case info["loading"] == "1":
-		return fail.New(fail.Unavailable, "redis is loading its data").WithHint("wait until it has read its snapshot")
+		return fail.Wrap(fail.Unavailable, ErrLoading, "use redis at %s", redactURL(db.cfg.URL)).WithHint("wait until it has read its snapshot")
 	case info["role"] != "" && info["role"] != "master":
 		return fail.New(fail.Unavailable, "redis is a %s, a view needs a master", info["role"]).
 			WithHint("name the master's address in the region's redis.url")

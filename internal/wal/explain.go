@@ -47,13 +47,13 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 	)
 	switch {
 	case errors.As(err, &unknownCA):
-		return fail.New(fail.Unavailable, "%s: the broker's certificate is signed by an unknown authority", at).
+		return fail.New(fail.NotAllowed, "%s: the broker's certificate is signed by an unknown authority", at).
 			WithHint("set kafka.tls.ca_file to the certificate of the authority that signed it")
 	case errors.As(err, &hostname):
-		return fail.Wrap(fail.Unavailable, err, "%s: the broker's certificate is for another host", at).
+		return fail.Wrap(fail.NotAllowed, err, "%s: the broker's certificate is for another host", at).
 			WithHint("use a broker address that the certificate names, or set kafka.tls.server_name")
 	case errors.As(err, &invalid):
-		return fail.Wrap(fail.Unavailable, err, "%s: the broker's certificate is not valid", at).
+		return fail.Wrap(fail.NotAllowed, err, "%s: the broker's certificate is not valid", at).
 			WithHint("renew the certificate; check the clocks of both sides")
 	case tlsAlert(err) != nil:
 		return fail.Wrap(fail.NotAllowed, tlsAlert(err), "%s: the broker refused the TLS handshake", at).
@@ -67,7 +67,7 @@ func (cfg *Config) diagnose(err error, doing string) *fail.Error {
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return fail.New(fail.NotAllowed, "%s: the broker does not offer this SASL mechanism", at).
 			WithHint("set kafka.sasl.mechanism to one the broker offers (%s, %s, %s)", Plain, ScramSHA256, ScramSHA512)
-	case errors.As(err, &firstEOF):
+	case errors.As(err, &firstEOF), isTLSAlert(err):
 		return cfg.diagnoseHangup(at)
 	case cfg.SASL != nil && errors.Is(err, io.EOF):
 		return fail.New(fail.NotAllowed, "%s: the broker closed the connection during the login of %s", at, cfg.SASL).
@@ -108,6 +108,12 @@ func tlsAlert(err error) error {
 		}
 		err = op.Err
 	}
+}
+
+// isTLSAlert reports that the broker answered plain text with a TLS alert. The
+// client has no type for that, only these words.
+func isTLSAlert(err error) bool {
+	return strings.Contains(err.Error(), "appear to be a tls alert record")
 }
 
 // diagnoseHangup explains a broker that closes the connection without a word:

@@ -7,6 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// loginRefused is what the client says when a broker refuses it.
+const loginRefused = "unable to initialize sasl"
+
 // clientLogger passes what the Kafka client says on to slog, one level lower:
 // its Info is about its own workings, and what it warns of it tries again by
 // itself, dozens of times a second while a broker is down. Whoever depends on an
@@ -34,6 +37,9 @@ func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	switch level {
 	case kgo.LogLevelError:
 		at = slog.LevelError
+		if msg == loginRefused {
+			at = slog.LevelInfo // whoever needs the broker is told, with a hint
+		}
 	case kgo.LogLevelWarn:
 		at = slog.LevelInfo
 	case kgo.LogLevelInfo:

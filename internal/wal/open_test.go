@@ -68,13 +68,15 @@ func TestPingNamesTheCause(t *testing.T) {
 		{"PLAIN", []kfake.Opt{kfake.EnableSASL(), kfake.Superuser(Plain, "geokv", "right")},
 			func(c *Config) { c.SASL = &SASL{Plain, "geokv", "right"} }, "", ""},
 		{"unknown authority", []kfake.Opt{kfake.TLS(server)},
-			func(c *Config) { c.TLS = &tls.Config{RootCAs: stranger} }, fail.Unavailable, "unknown authority"},
+			func(c *Config) { c.TLS = &tls.Config{RootCAs: stranger} }, fail.NotAllowed, "unknown authority"},
 		{"certificate of another host", []kfake.Opt{kfake.TLS(&tls.Config{Certificates: []tls.Certificate{elsewhere}})},
-			func(c *Config) { c.TLS = &tls.Config{RootCAs: pool(t, elsewhere)} }, fail.Unavailable, "another host"},
+			func(c *Config) { c.TLS = &tls.Config{RootCAs: pool(t, elsewhere)} }, fail.NotAllowed, "another host"},
 		{"TLS to a plain port", nil, // Kafka takes the handshake for a far too large request and hangs up
 			func(c *Config) { c.TLS, c.Brokers = trusting, []string{hangup(t)} }, fail.Unavailable, "does not speak TLS"},
 		{"plain text to a TLS port", []kfake.Opt{kfake.TLS(server)},
 			func(*Config) {}, fail.NotAllowed, "wants TLS"},
+		{"plain text to Kafka's TLS port, which answers with an alert", nil,
+			func(c *Config) { c.Brokers = []string{answer(t, "\x15\x03\x03\x00\x02\x02\x50")} }, fail.NotAllowed, "wants TLS"},
 		{"no client certificate", []kfake.Opt{kfake.TLS(&tls.Config{
 			Certificates: server.Certificates, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority})},
 			func(c *Config) { c.TLS = trusting }, fail.NotAllowed, "refused the TLS handshake"},
@@ -129,6 +131,12 @@ func closedPort(t *testing.T) string {
 // hangup is a server that closes every connection at the first bytes.
 func hangup(t *testing.T) string {
 	t.Helper()
+	return answer(t, "")
+}
+
+// answer is a server that says the same to everybody and closes the connection.
+func answer(t *testing.T, text string) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +148,8 @@ func hangup(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			_, _ = c.Read(make([]byte, 16))
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = c.Write([]byte(text))
 			c.Close()
 		}
 	}()

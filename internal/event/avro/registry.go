@@ -3,6 +3,7 @@ package avro
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -153,7 +154,14 @@ func isStatus(err error, status int) bool {
 // explain turns an error of the client into one with a code and a remedy.
 func (c *registryClient) explain(err error, format string, args ...any) error {
 	e := fail.Wrap(fail.Unavailable, err, format+" at registry %s", append(args, c.url)...)
-	var r *sr.ResponseError
+	var (
+		r         *sr.ResponseError
+		unknownCA x509.UnknownAuthorityError
+	)
+	if errors.As(err, &unknownCA) {
+		return fail.New(fail.NotAllowed, format+" at registry %s: its certificate is signed by an unknown authority", append(args, c.url)...).
+			WithHint("set registry.tls.ca_file to the certificate of the authority that signed it")
+	}
 	if !errors.As(err, &r) {
 		return e.WithHint("check that the registry runs at %s (registry.url)", c.url)
 	}

@@ -1,10 +1,34 @@
 package cli
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"github.com/geokv/geokv/internal/fail"
 )
+
+// bashAlone lets the script work where the package bash-completion is not
+// loaded: it splits the line at blanks only, since keys have colons in them.
+const bashAlone = `
+if ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+    __geokv_init_completion()
+    {
+        COMPREPLY=()
+        local line=${COMP_LINE:0:COMP_POINT}
+        read -ra words <<<"$line"
+        if [[ $line == *[[:blank:]] ]]; then
+            words+=("")
+        fi
+        cword=$((${#words[@]} - 1))
+        cur=${words[cword]}
+        prev=
+        if ((cword > 0)); then
+            prev=${words[cword - 1]}
+        fi
+    }
+fi
+`
 
 func newCompletion(s *session) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
@@ -19,7 +43,11 @@ running cluster.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch args[0] {
 			case "bash":
-				return cmd.Root().GenBashCompletionV2(s.env.Out, true)
+				if err := cmd.Root().GenBashCompletionV2(s.env.Out, true); err != nil {
+					return err
+				}
+				_, err := io.WriteString(s.env.Out, bashAlone)
+				return err
 			case "zsh":
 				return cmd.Root().GenZshCompletion(s.env.Out)
 			case "fish":

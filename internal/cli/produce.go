@@ -42,7 +42,7 @@ process a bridge of its own. geokv help operations lists the operations.`,
   geokv produce xadd orders:feed '*' sku laptop price 999
   geokv produce set k v --event-id order-17        # safe to repeat
   geokv produce - < operations.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: s.completeOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if slices.Equal(args, []string{"-"}) {
 				return s.produceMany(cmd.Context(), o)
@@ -60,6 +60,16 @@ process a bridge of its own. geokv help operations lists the operations.`,
 	f.BoolVar(&o.direct, "direct", false, "be a bridge of its own instead of using the running one")
 	s.completeRegions(cmd, "region")
 	return group("data", cmd)
+}
+
+// completeOperation offers operations, then keys.
+func (s *session) completeOperation(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return s.completeKeys(cmd, args[1:], typed)
+	}
+	return []cobra.Completion{
+		"set", "del", "incr", "incrby", "decr", "decrby", "sadd", "srem", "zadd", "zrem", "hset", "hdel", "xadd", "xdel", "xtrim",
+	}, cobra.ShellCompDirectiveNoFileComp
 }
 
 // negative matches words that are numbers, not flags.

@@ -74,8 +74,8 @@ func (s *session) fold(ctx context.Context, o foldOptions, given func(flag strin
 		return fail.Wrap(fail.Internal, err, "fold events").WithHint("upgrade geokv: a newer version wrote this event")
 	}
 	if err == nil && sum.Rejected > 0 {
-		err = fail.New(fail.Internal, "%d of %d lines were rejected", sum.Rejected, sum.Lines).
-			WithHint("they are named above; every region leaves out the same ones")
+		err = &out.PartlyDone{Err: fail.New(fail.Rejected, "%d of %d lines were rejected", sum.Rejected, sum.Lines).
+			WithHint("they are named above; every region leaves out the same ones")}
 	}
 	return err
 }

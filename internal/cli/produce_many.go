@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -55,6 +57,7 @@ func (s *session) produceMany(ctx context.Context, o produceOptions) error {
 // tally counts results; what was printed is not kept.
 type tally struct {
 	lines, durable, planned, unknown, failed int
+	code                                     fail.Code                // of the first line that failed
 	last                                     map[string]event.Receipt // newest durable receipt per region and partition
 }
 
@@ -197,6 +200,7 @@ func (t *tally) add(r lineResult) {
 	switch {
 	case r.Failure != nil:
 		t.failed++
+		t.code = cmp.Or(t.code, r.Failure.Code)
 	case r.Plan != nil:
 		t.planned++
 	case r.Receipt.Outcome == event.Durable:
@@ -236,11 +240,25 @@ func (t tally) await(ctx context.Context, b backend, o produceOptions) error {
 
 func (s *session) summarize(t tally) error {
 	s.noteCounts(t)
-	if t.failed+t.unknown > 0 {
-		return fail.New(fail.Internal, "%d of %d %s did not become durable", t.failed+t.unknown, t.lines, plural(t.lines, "line")).
-			WithHint("each is named above; a failed one can be corrected and sent again, an unknown one only with its event_id")
+	return t.failure()
+}
+
+// failure has the code of the first line that failed; TIMEOUT when the fate of
+// some is unknown and none failed.
+func (t tally) failure() error {
+	var text string
+	switch {
+	case t.failed == 0 && t.unknown == 0:
+		return nil
+	case t.unknown == 0:
+		text = "failed"
+	case t.failed == 0:
+		text = "may be, or become, durable: their fate is unknown"
+	default:
+		text = fmt.Sprintf("did not become durable: %d failed, of %d the fate is unknown", t.failed, t.unknown)
 	}
-	return nil
+	return &out.PartlyDone{Err: fail.New(cmp.Or(t.code, fail.Timeout), "%d of %d %s %s", t.failed+t.unknown, t.lines, plural(t.lines, "line"), text).
+		WithHint("each is named above; a failed one can be corrected and sent again, an unknown one only with its event_id")}
 }
 
 func (s *session) noteCounts(t tally) {

@@ -29,6 +29,8 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
+	case errors.As(err, new(*PartlyDone)):
+		return ExitError
 	}
 	switch api.CodeOf(err) {
 	case fail.Usage, fail.Rejected:
@@ -44,6 +46,15 @@ func ExitCode(err error) int {
 	}
 	return ExitError
 }
+
+// PartlyDone is the failure of a command that did the rest of its work: it has
+// the code and the hint of what failed, and exit status 1 whatever the code.
+type PartlyDone struct{ Err error }
+
+func (p *PartlyDone) Error() string { return p.Err.Error() }
+
+// Unwrap returns what failed.
+func (p *PartlyDone) Unwrap() error { return p.Err }
 
 // Error reports a failed command on stderr and returns its exit status: one
 // line and a hint, or the JSON error object with a JSON format. An interruption

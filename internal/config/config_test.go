@@ -353,6 +353,24 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
+func TestUnknownVariablesAreTold(t *testing.T) {
+	file := strings.Replace(minimal, `"http://r:8081"`, `"http://${GEOKV_HOST}:8081"`, 1)
+	c, err := load(t, file, Options{
+		Environ: []string{"GEOKV_DTA=/x", "GEOKV_HOST=r", "GEOKV_DATA=/y", "GEOKV_TOKEN=z", "GEOKV_SOMETHING_ELSE=1", "HOME=/", "GEOKV_HTTP_LISTEN=127.0.0.1:1"},
+		Others:  []string{"GEOKV_DATA", "GEOKV_TOKEN"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"GEOKV_DTA: unknown variable; did you mean GEOKV_DATA?", "GEOKV_SOMETHING_ELSE: unknown variable"}
+	if !slices.Equal(c.Unknown, want) {
+		t.Errorf("got %q, want %q", c.Unknown, want)
+	}
+	if _, err := load(t, minimal, Options{Environ: []string{"GEOKV_REGISTRY_IMAGE=x"}, Others: []string{"GEOKV_REGISTRY_IMAGE"}}); err != nil {
+		t.Errorf("a variable of something else: %v", err)
+	}
+}
+
 func TestValidateOfAClusterMadeInCode(t *testing.T) {
 	c := Cluster{Regions: []RegionEndpoint{{Region: geo.Region{Name: "us"}, Brokers: []string{"u:1"}}}}
 	err := c.Validate()

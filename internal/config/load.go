@@ -22,6 +22,7 @@ type Options struct {
 	Dir     string   // working directory; "" looks nowhere above
 	UserDir string   // the user's configuration directory (os.UserConfigDir)
 	Environ []string // "NAME=value", as os.Environ gives it
+	Others  []string // GEOKV_ variables that mean something else than a setting
 	Flags   []Flag
 }
 
@@ -37,6 +38,7 @@ type Config struct {
 	Cluster
 	File     string // "" without one
 	Settings []Setting
+	Unknown  []string // a line for each GEOKV_ variable that nothing reads
 }
 
 // Setting is one value that is set, for `config show`.
@@ -55,7 +57,10 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{env: env, dir: o.Dir, file: path}
+	l := &loader{env: env, dir: o.Dir, file: path, names: map[string]string{}}
+	for _, name := range o.Others {
+		l.names[name] = ""
+	}
 	l.add("default", map[string]any{"http.listen": "127.0.0.1:0"})
 	if err := l.addFile(path); err != nil {
 		return nil, err
@@ -74,7 +79,7 @@ func Load(o Options) (*Config, error) {
 	if err := l.failure(); err != nil {
 		return nil, err
 	}
-	return &Config{Cluster: cluster, File: path, Settings: l.settings()}, nil
+	return &Config{Cluster: cluster, File: path, Settings: l.settings(), Unknown: l.unknown}, nil
 }
 
 // layer is one source's values by dotted path. It is a koanf.Provider.
@@ -101,6 +106,8 @@ type loader struct {
 	rank     map[string]int    // key -> index of that layer
 	regions  []string
 	problems []problem
+	names    map[string]string // variables that are known -> key, "" when they set none
+	unknown  []string          // a line for each other GEOKV_ variable
 }
 
 func environment(environ []string) map[string]string {
@@ -162,6 +169,7 @@ func (l *loader) fileValue(values map[string]any, key string) {
 	expanded := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		name := ref[2 : len(ref)-1]
 		value, ok := l.env[name]
+		l.names[name] = ""
 		if !ok {
 			l.complain(key, "the environment variable %s is not set", name)
 		}
@@ -176,25 +184,33 @@ func (l *loader) fileValue(values map[string]any, key string) {
 // addEnvironment takes GEOKV_<KEY>, with dots and dashes as underscores.
 func (l *loader) addEnvironment() {
 	l.nameRegions("GEOKV_REGIONS", l.env["GEOKV_REGIONS"], "env GEOKV_REGIONS")
-	names := map[string]string{"GEOKV_REGIONS": ""}
+	l.names["GEOKV_REGIONS"] = ""
 	for _, leaf := range leaves() {
 		for _, key := range l.concrete(leaf.path) {
-			names[envName(key)] = key
+			l.names[envName(key)] = key
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		key, known := names[name]
+		key, known := l.names[name]
 		switch {
 		case known && key != "":
 			l.addText("env "+name, name, key, l.env[name])
-		case !known && ours(name):
-			l.complain(name, "unknown variable%s", suggestion(name, slices.Sorted(maps.Keys(names))))
+		case known || !strings.HasPrefix(name, "GEOKV_"):
+		case ours(name):
+			l.complain(name, "%s", l.unknownVariable(name))
+		default:
+			l.unknown = append(l.unknown, name+": "+l.unknownVariable(name))
 		}
 	}
 }
 
-// ours reports whether the variable can only be meant as a setting; other
-// GEOKV_ names (GEOKV_CONFIG, GEOKV_DATA) belong to the command line.
+func (l *loader) unknownVariable(name string) string {
+	return "unknown variable" + suggestion(name, slices.Sorted(maps.Keys(l.names)))
+}
+
+// ours reports whether the variable can only be meant as a setting, and is
+// refused as an unknown key of the file is. Another unknown GEOKV_ name may be
+// somebody else's, and is only told.
 func ours(name string) bool {
 	return strings.HasPrefix(name, "GEOKV_REGIONS_") || strings.HasPrefix(name, "GEOKV_REGISTRY_") || strings.HasPrefix(name, "GEOKV_HTTP_")
 }

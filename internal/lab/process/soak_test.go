@@ -250,7 +250,10 @@ func TestSoakKilledParent(t *testing.T) {
 		t.Cleanup(func() { cmd.Process.Kill() })
 		w.must(cmd.Start())
 		w.await("up", 2*time.Minute, func() error {
-			_, _, err := datadir.Find(data)
+			found, _, err := datadir.Find(data)
+			if err == nil && found.PID != cmd.Process.Pid {
+				err = errors.New("the killed one is still named")
+			}
 			return err
 		})
 		return cmd, time.Since(began)

@@ -40,6 +40,7 @@ type Build struct {
 // interrupt.
 func Main(ctx context.Context, env Env) int {
 	s := &session{env: env, printer: &out.Printer{Out: env.Out, Err: env.Err, ErrTTY: out.IsTerminal(env.Err)}}
+	defer ownLine(ctx, env)()
 	root := newRoot(s)
 	root.SetArgs(markNumbers(env.Args))
 	root.SetIn(env.In)
@@ -50,6 +51,29 @@ func Main(ctx context.Context, env Env) int {
 		err = context.Canceled
 	}
 	return s.printer.Error(usageOf(cmd, err))
+}
+
+// ownLine ends the line on which a terminal shows ^C, so that what a command
+// still says, and the shell's prompt, begin on one of their own. The returned
+// function waits for it.
+func ownLine(ctx context.Context, env Env) (end func()) {
+	stream := env.Err
+	if !out.IsTerminal(stream) {
+		stream = env.Out
+	}
+	if !out.IsTerminal(stream) {
+		return func() {}
+	}
+	written := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(written)
+		_, _ = io.WriteString(stream, "\n")
+	})
+	return func() {
+		if !stop() {
+			<-written
+		}
+	}
 }
 
 // usageOf gives cobra's own complaints, which are plain errors, the code of bad

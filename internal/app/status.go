@@ -64,7 +64,7 @@ func (a *App) localOf(r *region) func() status.Local {
 		}
 		if r.materializer != nil {
 			s := r.materializer.State()
-			l.Counters, l.Blocked = s.Counters, s.Blocked()
+			l.Counters, l.Blocked = s.Counters, s.Why()
 			l.Alarms = append(l.Alarms, s.Alarms...)
 		}
 		percent, whole := r.progress()

@@ -125,6 +125,11 @@ func TestUnreadableViewStopsNoWrite(t *testing.T) {
 			t.Errorf("with a Redis that hangs: %+v after %v, want durable within 1 s", r, time.Since(started))
 		}
 		g.redis.set(func() { g.redis.hang = false })
+		stop := g.run(b)
+		time.Sleep(10 * time.Second)
+		if stop(); alarmed(b, bridge.AlarmUnguarded) {
+			t.Errorf("alarms %+v long after it is back, without a write", b.State().Alarms)
+		}
 		if _, err := b.Write(t.Context(), op(t, "incr k")); fail.CodeOf(err) != fail.WrongType || alarmed(b, bridge.AlarmUnguarded) {
 			t.Errorf("after it is back: %v, alarms %+v", err, b.State().Alarms)
 		}

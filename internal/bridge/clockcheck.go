@@ -131,6 +131,7 @@ func (b *Bridge) checkClock(ctx context.Context) {
 		return
 	}
 	b.alarms.clear(AlarmUnchecked)
+	b.alarms.clear(AlarmUnguarded) // it answers again; the next write tells when it still cannot be read
 	b.check.learn(t, rtt)
 	if b.check.good() {
 		b.alarms.clear(AlarmClock)

@@ -160,10 +160,17 @@ type PartitionState struct {
 }
 
 // Blocked reports whether any partition waits or stopped.
-func (s State) Blocked() bool {
-	return slices.ContainsFunc(s.Alarms, func(a api.Alarm) bool {
+func (s State) Blocked() bool { return s.Why() != "" }
+
+// Why says why a partition waits or stopped; "" when none does.
+func (s State) Why() string {
+	i := slices.IndexFunc(s.Alarms, func(a api.Alarm) bool {
 		return slices.Contains([]string{alarmView, alarmBlocked, alarmRepair, alarmDataLoss, alarmCorrupt}, a.Code)
 	})
+	if i < 0 {
+		return ""
+	}
+	return s.Alarms[i].Message
 }
 
 // State returns the present state.

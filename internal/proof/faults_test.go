@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,53 +192,14 @@ func TestOldServerIsRefused(t *testing.T) {
 	version := r.raw.Info(within(t), "server").Val()
 	version = regexp.MustCompile(`redis_version:(\S+)`).FindStringSubmatch(version)[1]
 	old := ("6.2.14" + strings.Repeat("0", 8))[:len(version)]
-	door := lyingDoor(t, r.server.Addr, "redis_version:"+version, "redis_version:"+old)
-	m, _ := r.run(openDB(t, "redis://"+door))
+	door := redistest.OpenDoor(t, r.server.Addr)
+	door.Lie("redis_version:"+version, "redis_version:"+old)
+	m, _ := r.run(openDB(t, "redis://"+door.Addr))
 	r.append(increasing(30)...)
 	eventually(t, "the version is named", func() bool { return strings.Contains(alarms(m), "is too old") })
 	if n := r.raw.DBSize(within(t)).Val(); n != 0 {
 		t.Errorf("%d keys were written all the same", n)
 	}
-}
-
-// lyingDoor forwards connections and replaces text in answers, byte for byte.
-func lyingDoor(t *testing.T, to, truth, lie string) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	forward := func(dst, src net.Conn, change func([]byte) []byte) {
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := src.Read(buf)
-			if err == nil {
-				_, err = dst.Write(change(buf[:n]))
-			}
-			if err != nil {
-				dst.Close()
-				src.Close()
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			go forward(out, in, func(b []byte) []byte { return b })
-			go forward(in, out, func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), truth, lie)) })
-		}
-	}()
-	return l.Addr().String()
 }
 
 // All operations pass a server whose collation orders text backwards as they

@@ -51,10 +51,10 @@ type Region struct {
 type Local struct {
 	Counters       api.Counters
 	Alarms         []api.Alarm
-	Slot           int   // the bridge's; -1 without one
-	ClockAheadMS   int64 // HLC ahead of the wall clock
-	Blocked        bool  // a partition waits or stopped
-	Rebuilding     bool  // the view is not complete yet
+	Slot           int    // the bridge's; -1 without one
+	ClockAheadMS   int64  // HLC ahead of the wall clock
+	Blocked        string // why a partition waits or stopped; "" when none does
+	Rebuilding     bool   // the view is not complete yet
 	RebuildPercent float64
 }
 
@@ -171,8 +171,8 @@ func stateOf(f *facts, local Local, flows []api.FlowReport) (api.State, string) 
 	switch {
 	case len(f.problems) > 0:
 		return api.StateDown, strings.Join(f.problems, "; ")
-	case local.Blocked:
-		return api.StateBlocked, firstMessage(local.Alarms)
+	case local.Blocked != "":
+		return api.StateBlocked, local.Blocked
 	case local.Rebuilding:
 		return api.StateRebuilding, "the view is being rebuilt from the log"
 	case len(cut) > 0:
@@ -189,13 +189,6 @@ func cutFlows(region string, flows []api.FlowReport) []string {
 		}
 	}
 	return cut
-}
-
-func firstMessage(alarms []api.Alarm) string {
-	if len(alarms) == 0 {
-		return ""
-	}
-	return alarms[0].Message
 }
 
 // flows describes every mirror direction, in the order of the topology.

@@ -240,7 +240,7 @@ func TestStateIsTheWorstThatIsTrue(t *testing.T) {
 		"cut":        {flows: cut, want: api.StateCut, detail: "us->eu"},
 		"rebuilding": {local: Local{Rebuilding: true, RebuildPercent: 40}, flows: cut, want: api.StateRebuilding},
 		"blocked": {
-			local: Local{Rebuilding: true, Blocked: true, Alarms: []api.Alarm{{Code: "BLOCKED", Message: "newer format"}}},
+			local: Local{Rebuilding: true, Blocked: "newer format", Alarms: []api.Alarm{{Code: "SLOT_LEASE", Message: "another"}}},
 			want:  api.StateBlocked, detail: "newer format",
 		},
 	}

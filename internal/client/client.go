@@ -100,7 +100,8 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return c.unreachable(ctx, err)
 	}
 	if len(answer) > maxAnswer {
-		return fail.New(fail.Rejected, "%s answers with more than %d MiB", c.base, maxAnswer>>20).WithHint("read a part: --limit")
+		return &transportError{summary: fail.New(fail.Rejected, "%s answers with more than %d MiB", c.base, maxAnswer>>20).
+			WithHint("read a part: --limit")}
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return &transportError{summary: fail.Wrap(fail.Internal, err, "read the answer of %s", c.base).

@@ -115,10 +115,7 @@ func (f *follower) once(parent context.Context) error {
 	for {
 		line, err := readLine(lines)
 		if err != nil {
-			if err := f.deliverBatch(); err != nil { // what came is not asked for again
-				return err
-			}
-			return silentOr(ctx, fail.Wrap(fail.Unavailable, err, "follow the events of %s", f.client.base))
+			return f.after(silentOr(ctx, fail.Wrap(fail.Unavailable, err, "follow the events of %s", f.client.base)))
 		}
 		watchdog.Reset(silence)
 		if len(line) > 0 {
@@ -126,10 +123,19 @@ func (f *follower) once(parent context.Context) error {
 			continue
 		}
 		if err := f.take(m, lines.Buffered() > 0); err != nil {
-			return err
+			return f.after(err)
 		}
 		m = sseMessage{}
 	}
+}
+
+// after is the end of a connection: what came before is delivered, since it is
+// not asked for again.
+func (f *follower) after(end error) error {
+	if err := f.deliverBatch(); err != nil {
+		return err
+	}
+	return end
 }
 
 var errSilent = errors.New("no heartbeat for 45s")

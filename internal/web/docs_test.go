@@ -4,8 +4,11 @@ import (
 	"maps"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/geokv/geokv/internal/fail"
 )
 
 // The document lists what the server routes, and nothing else.
@@ -69,5 +72,31 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 	if len(defined) < 20 {
 		t.Errorf("found only %d metrics: the test looks in the wrong place", len(defined))
+	}
+}
+
+// The table of errors tells the status that an answer with the code has.
+func TestEveryStatusIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t)
+	checked := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z_, ]+)(?::[^|]*)? \| (\d+)[^|]* \| \d \|$`).FindAllStringSubmatch(string(doc), -1) {
+		for code := range strings.SplitSeq(row[1], ", ") {
+			checked++
+			f.set(func(f *fakeService) { f.err = fail.New(fail.Code(code), "m") })
+			w := ask(f.server, "GET", "/api/status", "")
+			if strconv.Itoa(w.Code) != row[2] || !strings.Contains(w.Body.String(), `"code":"`+code+`"`) {
+				t.Errorf("%s is answered with %d %s, the document says %s", code, w.Code, w.Body, row[2])
+			}
+			if retry := w.Header().Get("Retry-After") != ""; retry != (w.Code == 503) {
+				t.Errorf("%s: Retry-After %v", code, retry)
+			}
+		}
+	}
+	if checked < 12 {
+		t.Errorf("only %d codes found: the test looks in the wrong place", checked)
 	}
 }

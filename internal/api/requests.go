@@ -29,9 +29,8 @@ type Awaited struct {
 
 // AwaitedRegion is one region's part of Awaited.
 type AwaitedRegion struct {
-	Region  string        `json:"region"`
-	Applied bool          `json:"applied"`
-	Outcome event.Outcome `json:"outcome,omitempty"` // unknown when only the position shows it
+	Region  string `json:"region"`
+	Applied bool   `json:"applied"` // its position is past the write
 }
 
 // LogQuery bounds a reading of the logs.

@@ -18,12 +18,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/geokv/geokv/internal/config"
 	"github.com/geokv/geokv/internal/event/avro"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/sim"
 	"github.com/geokv/geokv/internal/status"
 	"github.com/geokv/geokv/internal/watch"
@@ -122,13 +124,16 @@ func (c Config) served() ([]config.RegionEndpoint, error) {
 	if len(c.Regions) == 0 {
 		return c.Cluster.Regions, nil
 	}
-	var served []config.RegionEndpoint
 	for _, name := range c.Regions {
-		endpoint, ok := c.Cluster.Region(name)
-		if !ok {
-			return nil, unknownRegion(name, c.Cluster.Topology.Names())
+		if _, ok := c.Cluster.Region(name); !ok {
+			return nil, geo.UnknownRegion(name, c.Cluster.Topology.Names())
 		}
-		served = append(served, endpoint)
+	}
+	var served []config.RegionEndpoint
+	for _, endpoint := range c.Cluster.Regions {
+		if slices.Contains(c.Regions, endpoint.Region.Name) {
+			served = append(served, endpoint)
+		}
 	}
 	return served, nil
 }
@@ -233,12 +238,11 @@ func (a *App) region(name string) (*region, error) {
 			return r, nil
 		}
 	}
-	return nil, unknownRegion(name, a.Regions())
-}
-
-func unknownRegion(name string, known []string) error {
-	return fail.New(fail.NotFound, "region %q is not one of this cluster's", name).
-		WithHint("the regions are %s", joinNames(known))
+	if _, ok := a.Topology().Lookup(name); !ok {
+		return nil, geo.UnknownRegion(name, a.Topology().Names())
+	}
+	return nil, fail.New(fail.NotFound, "region %q is not served by this process", name).
+		WithHint("it serves %s; start one with geokv serve --regions %s", joinNames(a.Regions()), name)
 }
 
 func openRegistry(r config.Registry) (avro.Registry, error) {

@@ -4,6 +4,7 @@ package app_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/labtest"
 )
@@ -81,6 +83,30 @@ func TestEndWithARegionDown(t *testing.T) {
 			if holder, err := w.View(name).SlotHolder(t.Context(), 0); holder != "" || err != nil {
 				t.Errorf("slot 0 of %s is still held by %q, %v", name, holder, err)
 			}
+		}
+	})
+}
+
+// A process that serves some regions says so of the others, which exist, and of
+// those that do not.
+func TestServingSomeRegions(t *testing.T) {
+	labtest.Run(t, geo.Default(), func(t *testing.T, w *labtest.World) {
+		a, end := open(t, w, func(c *app.Config) { c.Regions = []string{"ap", "us", "us"} })
+		if got := a.Regions(); !slices.Equal(got, []string{"us", "ap"}) {
+			t.Errorf("serves %v, want us and ap", got)
+		}
+		receipt := produce(t, a, "ap", "incr", "k", "1")
+		if _, err := a.Await(t.Context(), receipt, nil); err != nil {
+			t.Error(err)
+		}
+		for name, want := range map[string]string{"eu": `region "eu" is not served by this process`, "mars": `no region "mars"`} {
+			_, err := a.Key(t.Context(), api.KeyQuery{Region: name, Key: []byte("k")})
+			if fail.CodeOf(err) != fail.NotFound || err.Error() != want || fail.HintOf(err) == "" {
+				t.Errorf("%s: %v (hint %q), want %s", name, err, fail.HintOf(err), want)
+			}
+		}
+		if err := end(5 * time.Second); err != nil {
+			t.Error(err)
 		}
 	})
 }

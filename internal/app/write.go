@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 )
 
@@ -74,9 +75,7 @@ func (a *App) Await(ctx context.Context, receipt event.Receipt, regions []string
 	for i, r := range waiting {
 		answer.Regions[i] = api.AwaitedRegion{Region: r.Name}
 		group.Go(func() {
-			if answer.Regions[i].Applied, failures[i] = r.await(ctx, receipt); answer.Regions[i].Applied {
-				answer.Regions[i].Outcome = event.Unknown
-			}
+			answer.Regions[i].Applied, failures[i] = r.await(ctx, receipt)
 		})
 	}
 	group.Wait()
@@ -124,7 +123,7 @@ func (a *App) named(names []string) ([]*region, error) {
 func (a *App) witness(receipt event.Receipt) error {
 	origin, ok := a.cfg.Cluster.Topology.Lookup(receipt.Region)
 	if !ok {
-		return unknownRegion(receipt.Region, a.cfg.Cluster.Topology.Names())
+		return geo.UnknownRegion(receipt.Region, a.cfg.Cluster.Topology.Names())
 	}
 	stamp := hlc.Timestamp{Physical: receipt.HLC.PhysicalMS, Logical: receipt.HLC.Logical, Region: uint8(origin.Index)}
 	for _, r := range a.regions {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/geokv/geokv/internal/fail"
 )
 
 // Partitions is the number of partitions of every event topic on every
@@ -141,4 +143,9 @@ func (t Topology) Flows() []Flow {
 		}
 	}
 	return flows
+}
+
+// UnknownRegion is the error about a name that is none of the regions'.
+func UnknownRegion(name string, known []string) error {
+	return fail.New(fail.NotFound, "no region %q", name).WithHint("the regions are %s", strings.Join(known, ", "))
 }

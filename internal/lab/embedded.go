@@ -199,7 +199,7 @@ func (e *embedded) region(name string) (*region, error) {
 			return r, nil
 		}
 	}
-	return nil, fail.New(fail.NotFound, "no region %q", name).WithHint("the regions are %v", e.cfg.Topology.Names())
+	return nil, geo.UnknownRegion(name, e.cfg.Topology.Names())
 }
 
 // Stack implements Cluster.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
 )
 
 // Control drives a Sim in the shapes of the HTTP API.
@@ -41,7 +42,7 @@ func (c *Control) Start(_ context.Context, request api.SimStart) (api.Sim, error
 		o.Regions = request.Regions
 		for _, r := range request.Regions {
 			if !slices.Contains(c.Defaults.Regions, r) {
-				return c.State(), fail.New(fail.NotFound, "start the simulator: no region %q", r)
+				return c.State(), geo.UnknownRegion(r, c.Defaults.Regions)
 			}
 		}
 	}

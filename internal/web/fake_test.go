@@ -29,6 +29,7 @@ var began = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 type fakeService struct {
 	hub *watch.Hub
 
+	serves   []string // nil: all regions
 	mu       sync.Mutex
 	err      error // what every method returns when set
 	outcome  event.Durability
@@ -52,6 +53,12 @@ func newFake() *fakeService {
 }
 
 func (f *fakeService) Topology() geo.Topology { return geo.Default() }
+func (f *fakeService) Regions() []string {
+	if f.serves != nil {
+		return f.serves
+	}
+	return geo.Default().Names()
+}
 
 func (f *fakeService) fail() error {
 	f.mu.Lock()
@@ -120,7 +127,7 @@ func (f *fakeService) Await(ctx context.Context, r event.Receipt, regions []stri
 			return api.Awaited{}, fail.Wrap(fail.Timeout, ctx.Err(), "wait for ap")
 		}
 	}
-	return api.Awaited{Receipt: r.Token(), WaitedMS: 3, Regions: []api.AwaitedRegion{{Region: "ap", Applied: true, Outcome: event.Applied}}}, err
+	return api.Awaited{Receipt: r.Token(), WaitedMS: 3, Regions: []api.AwaitedRegion{{Region: "ap", Applied: true}}}, err
 }
 
 func (f *fakeService) Events() *watch.Hub { return f.hub }

@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
 )
 
 // Page sizes: elements of a container, names of a listing.
@@ -152,8 +153,7 @@ func (s *Server) checkRegion(name string) error {
 	if _, ok := s.topology.Lookup(name); ok {
 		return nil
 	}
-	return fail.New(fail.NotFound, "region %q does not exist", name).
-		WithHint("regions are %s", strings.Join(s.topology.Names(), ", "))
+	return geo.UnknownRegion(name, s.topology.Names())
 }
 
 // intOf reads a whole number of the query within bounds.

@@ -25,7 +25,7 @@ const (
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
 	hub := s.Service.Events()
 	return answer(w, api.Health{
-		Status: "ok", Version: s.Version, Regions: s.topology.Names(),
+		Status: "ok", Version: s.Version, Regions: s.Service.Regions(),
 		Events: hub.Newest(), Epoch: hub.Epoch(), Writes: s.Token != "", StartedMS: s.started.UnixMilli(),
 	})
 }
@@ -81,11 +81,11 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, awaited)
 }
 
-// regionsOf reads ?regions=us,eu; without it all regions are meant.
+// regionsOf reads ?regions=us,eu; without it all regions served here are meant.
 func (s *Server) regionsOf(r *http.Request) ([]string, error) {
 	text := r.URL.Query().Get("regions")
 	if text == "" {
-		return s.topology.Names(), nil
+		return s.Service.Regions(), nil
 	}
 	var names []string
 	for name := range strings.SplitSeq(text, ",") {

@@ -16,6 +16,10 @@ type Service interface {
 	// Topology is fixed for the life of the service.
 	Topology() geo.Topology
 
+	// Regions names the regions of the topology that this process serves, in
+	// index order. About others it can tell what reaches the regions it serves.
+	Regions() []string
+
 	// Ready returns nil when every region this process serves can read and
 	// write, otherwise what is missing.
 	Ready(ctx context.Context) error

@@ -247,7 +247,7 @@ func (c *Cluster) region(name string) (*region, error) {
 			return r, nil
 		}
 	}
-	return nil, fail.New(fail.NotFound, "no region %q", name).WithHint("the regions are %v", c.cfg.Topology.Names())
+	return nil, geo.UnknownRegion(name, c.cfg.Topology.Names())
 }
 
 // How long Close may take when the caller sets no deadline, and after a trial

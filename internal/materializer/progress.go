@@ -37,8 +37,12 @@ func (m *Materializer) Holds(p wal.Partition) int64 {
 // it is not whole, until it is rebuilt.
 func (m *Materializer) WentBack() {
 	if m.stats.wentBack() {
-		m.log.Warn("the view went back; it is not whole until it holds what the logs hold now")
+		m.warnBack()
 	}
+}
+
+func (m *Materializer) warnBack() {
+	m.log.Warn("the view went back; it is not whole until it holds what the logs hold now")
 }
 
 // Look finds out whether the view went back. The error is one of reading it.
@@ -172,11 +176,12 @@ func percentOf(goals map[wal.Partition]*goal) float64 {
 	return min(99.9, 100*float64(done)/float64(total))
 }
 
-// moved records where an owned partition stands and reports whether it went back.
-func (s *stats) moved(p wal.Partition, offset int64) (back bool) {
+// moved records where an owned partition stands. It reports whether a view that
+// was whole went back by that.
+func (s *stats) moved(p wal.Partition, offset int64) (fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	back = offset < s.offsets[p]
+	back := offset < s.offsets[p]
 	s.offsets[p] = offset
 	return back && s.wentBackLocked()
 }

@@ -155,7 +155,7 @@ func (w *worker) align(s *source, pos view.Position) {
 	}
 	w.m.stats.clear(alarmBlocked, s.part.String())
 	if w.m.stats.moved(s.part, s.offset) {
-		w.m.log.Warn("the view went back; it is not whole until it holds what the logs hold now", "partition", s.part.String())
+		w.m.warnBack()
 	}
 }
 

@@ -23,7 +23,7 @@ func readElements(ctx context.Context, db elementReader, q api.KeyQuery, now int
 		return db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now})
 	}
 	from, err := parseCursor(q.Cursor)
-	if _, notStream := event.ParseStreamID(q.Cursor); err != nil && notStream != nil {
+	if err != nil && !ofStream(ctx, db, q, now) {
 		return view.Page{}, err
 	}
 	o := view.ReadOptions{Now: now, Limit: q.Limit, Cursor: q.Cursor}
@@ -45,6 +45,16 @@ func readElements(ctx context.Context, db elementReader, q api.KeyQuery, now int
 	}
 	page.Next = from.String()
 	return page, nil
+}
+
+// ofStream reports whether the cursor is a stream's and the key holds one:
+// elsewhere Redis would fail on it.
+func ofStream(ctx context.Context, db elementReader, q api.KeyQuery, now int64) bool {
+	if _, err := event.ParseStreamID(q.Cursor); err != nil {
+		return false
+	}
+	page, err := db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now, Limit: 1})
+	return err != nil || page.View.Type == crdt.Stream
 }
 
 func itself(name []byte) []byte { return name }

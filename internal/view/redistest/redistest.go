@@ -24,6 +24,7 @@ type Server struct {
 	args []string
 	env  []string
 	cmd  *exec.Cmd
+	gone chan struct{} // closed when the process has ended
 }
 
 // Start runs redis-server from PATH on a free loopback port with its own
@@ -68,6 +69,7 @@ func (s *Server) Run(t testing.TB) bool {
 		t.Fatalf("start redis-server: %v", err)
 	}
 	exited := make(chan struct{})
+	s.gone = exited
 	go func(cmd *exec.Cmd) {
 		cmd.Wait()
 		close(exited)
@@ -86,10 +88,12 @@ func (s *Server) Run(t testing.TB) bool {
 	return false
 }
 
-// Kill ends the process at once, as kill -9 does.
+// Kill ends the process at once, as kill -9 does, and returns when it is gone:
+// its port is free.
 func (s *Server) Kill() {
-	if s.cmd != nil && s.cmd.Process != nil {
+	if s.gone != nil {
 		s.cmd.Process.Kill()
+		<-s.gone
 	}
 }
 

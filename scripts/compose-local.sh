@@ -11,6 +11,7 @@ parts=$(ls -d "$parts"/kafka-*/ | tail -1)
 compose() {
   if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
 }
+export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0} # buildx is not always there
 step() { printf '\n== %s\n' "$*"; }
 
 step "geokv (static, from scratch)"

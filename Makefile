@@ -33,11 +33,11 @@ lint: ## needs golangci-lint v2
 stack: ## get the real parts of the process stack (170 MB, kept in the user's cache)
 	$(GO) run ./cmd/geokv stack fetch
 
-test-real: ## real Kafka, MirrorMaker 2, registry and Redis: about 4 minutes; needs Java 17, Maven, redis-server
+test-real: ## real Kafka, MirrorMaker 2, registry and Redis: about 5 minutes; needs Java 17, Maven, redis-server
 	$(GO) vet -tags realstack ./internal/stack ./internal/lab/process
 	$(GO) test -tags realstack -count=1 -timeout 20m -v ./internal/stack ./internal/lab/process
 
-soak-real: ## the long list on the real stack: about 25 minutes
+soak-real: ## the long list on the real stack: about 13 minutes
 	$(GO) test -tags realstack,realsoak -count=1 -timeout 90m -v -run Soak ./internal/lab/process
 
 mutants: ## plant each known bug in a copy and see that the suite catches it: about 8 minutes

@@ -129,6 +129,9 @@ func (s *session) statusUntil(ctx context.Context, b backend, o statusOptions) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if last.AtMS == 0 { // not one answer came in time
+		return fail.New(fail.Timeout, "no report of the cluster within %v", o.timeout).WithHint("wait longer: --timeout")
+	}
 	if err := s.printReport(last); err != nil {
 		return err
 	}

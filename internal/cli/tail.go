@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/filter"
 	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/timeline"
 )
 
 type tailOptions struct {
@@ -44,12 +45,17 @@ pick one of them, /.../ is a regular expression, slow:>100ms, ! the opposite.`,
   geokv tail --since 5m --exit -o jsonl
   geokv tail -n 20 -f '%t %r %op %k %lag\n'`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return s.tail(cmd.Context(), o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("last") && o.last < 1 {
+				return fail.New(fail.Usage, "-n %d, want 1 or more", o.last)
+			}
+			return s.tail(cmd.Context(), o, args)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.since, "since", "", "start here: a duration ago (5m), a time (RFC 3339 or Unix milliseconds), or beginning")
 	f.StringVar(&o.until, "until", "", "stop before this time, given as for --since; implies --exit")
-	f.IntVarP(&o.last, "last", "n", 0, "start with the last n events, of which FILTER may leave fewer")
+	f.IntVarP(&o.last, "last", "n", 0, "start with the last n events that FILTER chooses")
 	f.BoolVar(&o.exit, "exit", false, "stop at the end of the log")
 	f.StringVarP(&o.format, "format", "f", "", "print with a template, e.g. '%r %k %op %lag\\n' (geokv help formats)")
 	f.DurationVar(&o.settle, "settle", time.Second, "how long an event may wait for its last region before it is printed")
@@ -61,6 +67,7 @@ type tailPlan struct {
 	query    api.LogQuery
 	history  bool // read the logs first
 	live     bool // then follow
+	last     int  // of the history only so many, the newest that the filter chooses; 0 all
 	filter   filter.Filter
 	template *out.Template
 	settle   time.Duration
@@ -84,10 +91,12 @@ func (o tailOptions) plan(now time.Time, words []string) (p tailPlan, err error)
 	if p.query.UntilMS, err = when(o.until, now); err != nil {
 		return p, fail.Wrap(fail.Usage, err, "read --until")
 	}
-	if o.last < 0 {
-		return p, fail.New(fail.Usage, "-n %d, want 1 or more", o.last)
+	if o.since != "" && o.until != "" && p.query.UntilMS <= p.query.SinceMS {
+		return p, fail.New(fail.Usage, "--until %s is not after --since %s", o.until, o.since)
 	}
-	p.query.Limit = o.last
+	if p.last = o.last; p.filter.Empty() {
+		p.query.Limit = o.last // the servers need not read more
+	}
 	p.history = o.since != "" || o.last > 0 || !p.live
 	return p, nil
 }
@@ -154,7 +163,29 @@ func closeOnce(c chan struct{}) {
 
 // fromLog prints the events that are in the logs now.
 func (t *tailRows) fromLog(ctx context.Context, b backend) error {
-	return b.Log(ctx, t.plan.query, t.history)
+	if t.plan.last == 0 || t.plan.filter.Empty() {
+		return b.Log(ctx, t.plan.query, t.history)
+	}
+	var newest []api.Observation
+	err := b.Log(ctx, t.plan.query, func(o api.Observation) error {
+		if t.plan.live {
+			t.printed[timeline.KeyOf(o)] = true
+		}
+		if t.plan.filter.Match(subjectOf(timeline.NewRow(o))) {
+			newest = append(newest, o)
+		}
+		if len(newest) > t.plan.last {
+			newest[0] = api.Observation{} // let its value go now, not when the array grows
+			newest = newest[1:]
+		}
+		return nil
+	})
+	for _, o := range newest {
+		if err := t.history(o); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // live prints events as their regions report them, until ctx ends.

@@ -34,32 +34,37 @@ local function load_key(key)
   return {key = key, meta = name, m = m, gp = gp, gl = gl, exp = m.exp and tonumber(m.exp), fresh = a[1] == nil, t = m.t}
 end
 
--- What put has changed of the key at hand; keys are changed one after another.
-local SETS, NSETS, GONE, NGONE = {}, 0, {}, 0
+-- The fields that put has changed of the key at hand; keys are changed one after
+-- another. What they are in the end stands in K.m alone: it is written at save.
+local CHANGED, NCHANGED, IS_CHANGED = {}, 0, {}
 
 local function put(K, f, v)
   local m = K.m
   if m[f] == v then return end
   m[f] = v
-  if v then
-    SETS[NSETS + 1], SETS[NSETS + 2] = f, v
-    NSETS = NSETS + 2
-    return
-  end
-  for i = NSETS - 1, 1, -2 do
-    if SETS[i] == f then
-      SETS[i], SETS[i + 1] = SETS[NSETS - 1], SETS[NSETS]
-      NSETS = NSETS - 2
-    end
-  end
-  NGONE = NGONE + 1
-  GONE[NGONE] = f
+  if IS_CHANGED[f] then return end
+  IS_CHANGED[f] = true
+  NCHANGED = NCHANGED + 1
+  CHANGED[NCHANGED] = f
 end
 
 local function save_key(K)
-  if NGONE > 0 then call('HDEL', K.meta, unpack(GONE, 1, NGONE)) end
-  if NSETS > 0 then call('HSET', K.meta, unpack(SETS, 1, NSETS)) end
-  NSETS, NGONE = 0, 0
+  local sets, nsets, gone, ngone = {}, 0, {}, 0
+  for i = 1, NCHANGED do
+    local f = CHANGED[i]
+    local v = K.m[f]
+    IS_CHANGED[f] = nil
+    if v then
+      sets[nsets + 1], sets[nsets + 2] = f, v
+      nsets = nsets + 2
+    else
+      ngone = ngone + 1
+      gone[ngone] = f
+    end
+  end
+  NCHANGED = 0
+  if ngone > 0 then call('HDEL', K.meta, unpack(gone)) end
+  if nsets > 0 then call('HSET', K.meta, unpack(sets)) end
 end
 
 local function place(K, t)

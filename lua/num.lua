@@ -60,7 +60,7 @@ local function add(a, b)
   if lo >= BASE then hi, lo = hi + 1, lo - BASE elseif lo <= -BASE then hi, lo = hi - 1, lo + BASE end
   if hi > 0 and lo < 0 then hi, lo = hi - 1, lo + BASE elseif hi < 0 and lo > 0 then hi, lo = hi + 1, lo - BASE end
   if hi == 0 then return fmt('%.0f', lo + 0) end
-  if hi < 0 then return fmt('-%.0f%015.0f', -hi, -lo) end
+  if hi < 0 then return fmt('-%.0f%015.0f', -hi, 0 - lo) end -- 0 -: -lo of 0 prints a sign
   return fmt('%.0f%015.0f', hi, lo)
 end
 

@@ -295,13 +295,6 @@ local function strings(i, n)
   return list
 end
 
--- loses compares an entry with the one that has its id already.
-local function loses(name, exists, id, fields)
-  if not exists then return false end
-  local old = call('XRANGE', name, id, id)
-  return old[1] ~= nil and fields_compare(fields, old[1][2]) <= 0
-end
-
 local function stream(K, i, out)
   local newest, trim, ndel = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local exists = K.m.mx ~= nil

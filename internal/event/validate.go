@@ -77,7 +77,7 @@ func (e Event) Validate() error {
 		return Reject("bad origin", "region name %q", e.Origin)
 	case e.HLC.Region >= geo.MaxRegions:
 		return Reject("bad origin", "region index %d, want 0 to %d", e.HLC.Region, geo.MaxRegions-1)
-	case !e.HLC.Valid() || e.HLC.IsZero(): // zero is "before every event", and no stream id
+	case !e.HLC.Valid() || e.HLC.Physical == 0: // ids of entries begin at 1: nothing goes before them in a stream
 		return Reject("bad stamp", "%v", e.HLC)
 	case !e.Lane.Valid():
 		return Reject("bad lane", "slot %d incarnation %d, want slot 0 to %d and a positive incarnation", e.Lane.Slot, e.Lane.Incarnation, lane.MaxSlot)

@@ -60,6 +60,7 @@ func TestValidate(t *testing.T) {
 		{"last time", func(e *event.Event) { e.HLC.Physical = hlc.MaxPhysical }, ""},
 		{"time beyond 48 bits", func(e *event.Event) { e.HLC.Physical = hlc.MaxPhysical + 1 }, "bad stamp"},
 		{"logical beyond 24 bits", func(e *event.Event) { e.HLC.Logical = hlc.MaxLogical + 1 }, "bad stamp"},
+		{"the first millisecond of 1970", func(e *event.Event) { e.HLC = hlc.Timestamp{Logical: 5, Region: 1} }, "bad stamp"},
 		{"no stamp", func(e *event.Event) { e.HLC = hlc.Timestamp{} }, "bad stamp"},
 		{"last slot", func(e *event.Event) { e.Lane.Slot = 1023 }, ""},
 		{"slot 1024", func(e *event.Event) { e.Lane.Slot = 1024 }, "bad lane"},

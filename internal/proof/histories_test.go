@@ -49,6 +49,9 @@ func round(seed uint64) (rng *rand.Rand, list []history) {
 		case 1:
 			o.Keys = o.Keys[:1]
 			o.Ops = append(slices.Repeat([]event.Op{event.OpIncr}, 60), event.OpSet, event.OpDel, event.OpSAdd)
+			if o.Brink = rng.IntN(2) == 0; o.Brink {
+				o.Ops = append(slices.Repeat([]event.Op{event.OpIncr}, 6), event.OpSet, event.OpSet, event.OpSAdd)
+			}
 			if rng.IntN(4) == 0 { // enough increments for rings to overflow and sums to be built
 				o.Events, o.Regions = 160, geo.Default().Regions()[:1]
 			}
@@ -138,6 +141,7 @@ func interleave(rng *rand.Rand, list []history, order int) (log []event.Event) {
 			queues[i] = crdttest.Shuffle(rng, h.events)
 		}
 	}
+	queues = slices.DeleteFunc(queues, func(q []event.Event) bool { return len(q) == 0 }) // shrunk to nothing
 	for len(queues) > 0 {
 		i := rng.IntN(len(queues))
 		n := 1 + rng.IntN(min(10, len(queues[i])))

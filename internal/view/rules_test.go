@@ -53,6 +53,42 @@ func TestD1IncrementsOfOneMillisecondBothCount(t *testing.T) {
 	})
 }
 
+// Sums are kept in two limbs of 15 digits: one that ends in a limb of nothing is
+// a number all the same, whatever its sign.
+func TestSumsThatEndALimb(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		db := openDB(t, e.url)
+		for want, events := range map[string][]event.Event{
+			"-1000000000000000": {ev(0, -5, "n", incr(-1e15))},
+			"-1000000000000007": {ev(0, -5, "n", incr(-1e15)), ev(1, -4, "n", incr(-7))},
+			"-2000000000000000": {ev(0, -5, "n", set("-2000000000000005")), ev(1, -4, "n", incr(5))},
+			"1000000000000000":  {ev(0, -5, "n", incr(2e15)), ev(1, -4, "n", incr(-1e15))},
+		} {
+			wantString(t, inOrders(t, db, events...), want)
+		}
+	})
+}
+
+// A batch may set a field of the key's sidecar, take it away again and set others
+// more than once meanwhile: what is stored is what they are in the end. Here a
+// SET at the end of int64 comes late, two regions' first increments bring the sum
+// back into range, and a SET between them counts on both being known.
+func TestSidecarIsStoredAsItEnds(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		db := openDB(t, e.url)
+		f := newFeed(t, db)
+		history := []event.Event{
+			ev(0, -903, "n", incr(1)), ev(0, -902, "n", incr(1)), ev(0, -901, "n", incr(1)), ev(0, -900, "n", incr(1)),
+			ev(0, -950, "n", set("9223372036854775807")), ev(2, -700, "n", incr(-10)), ev(1, -800, "n", incr(-10)),
+			ev(0, -850, "n", set("1000")),
+		}
+		for _, batch := range [][]event.Event{history[:4], history[4:7], history[7:]} {
+			f.apply(batch...)
+		}
+		compareWithModel(t, db, history)
+	})
+}
+
 // D2: a SET and an increment give one result in either order.
 func TestD2SetAndIncrementCommute(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/geokv/geokv/internal/fail"
-	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // EnsureTopics creates the event topics that are missing and checks those that

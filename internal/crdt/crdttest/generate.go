@@ -26,6 +26,10 @@ type Options struct {
 	Ops       []event.Op   // default: all; naming one twice makes it twice as frequent
 	NowMS     int64        // default DefaultNow; stamps lie around it
 	SpanMS    int64        // how long before NowMS the history begins, default 400
+
+	// Brink sets counters to the ends of int64 and adds little, so that sums leave
+	// the range and come back, again and again.
+	Brink bool
 }
 
 func (o Options) withDefaults() Options {
@@ -137,10 +141,16 @@ func (g *generator) args(op event.Op, key string, stamp hlc.Timestamp) event.Arg
 	own := event.IDFromHLC(stamp)
 	switch op {
 	case event.OpSet:
+		if g.o.Brink {
+			return event.Set{Value: pick(g.rng, brinks())}
+		}
 		return event.Set{Value: pick(g.rng, values()), ExpireAtMS: g.expiry(stamp)}
 	case event.OpDel:
 		return event.Del{}
 	case event.OpIncr:
+		if g.o.Brink {
+			return event.Incr{Delta: g.rng.Int64N(25) - 12}
+		}
 		return event.Incr{Delta: pick(g.rng, deltas())}
 	case event.OpSAdd:
 		return event.SAdd{Members: g.names()}
@@ -232,7 +242,7 @@ func pick[T any](rng *rand.Rand, choices []T) T { return choices[rng.IntN(len(ch
 func values() [][]byte {
 	texts := []string{
 		"0", "1", "10", "-5", "100", "9223372036854775807", "-9223372036854775808",
-		"9223372036854775808", "-9223372036854775809", "007", "+1", "-0", " 1", "1\n", "1e3", "abc", "", "é\u2028<&>",
+		"9223372036854775800", "-2000000000000005", "9223372036854775808", "-9223372036854775809", "007", "+1", "-0", " 1", "1\n", "1e3", "abc", "", "é\u2028<&>",
 		"\x00\xff", "\xff",
 	}
 	out := make([][]byte, len(texts))
@@ -242,8 +252,17 @@ func values() [][]byte {
 	return out
 }
 
+func brinks() [][]byte {
+	return [][]byte{[]byte("9223372036854775807"), []byte("9223372036854775800"), []byte("-9223372036854775808"), []byte("0")}
+}
+
+// deltas mixes small ones with those at the edges of what a double holds, of the
+// limbs that the scripts count in (1e15), and of int64.
 func deltas() []int64 {
-	return []int64{0, 1, 1, -1, 7, 1 << 53, 1<<53 + 1, 1 << 62, -1 << 62, math.MaxInt64, math.MinInt64}
+	return []int64{
+		0, 1, 1, -1, 5, 7, -10, 1e15, -1e15, -1e15 - 5, 1 << 53, 1<<53 + 1,
+		1 << 62, -1 << 62, math.MaxInt64, math.MinInt64,
+	}
 }
 
 func names() [][]byte {

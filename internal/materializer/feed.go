@@ -8,6 +8,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -59,7 +60,7 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 		return nil
 	default:
 		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions; geokv status shows which regions answer")
-		pause(ctx, time.Second)
+		pause.For(ctx, time.Second)
 		return nil
 	}
 }
@@ -186,7 +187,7 @@ func (m *Materializer) viewOffset(ctx context.Context, p wal.Partition) (int64, 
 			return pos.Offset, nil
 		}
 		m.stats.raise(alarmView, "", "read position of "+p.String()+": "+err.Error(), viewHint)
-		if !pause(ctx, wait.next()) {
+		if !pause.For(ctx, wait.next()) {
 			return 0, ctx.Err()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // health remembers whether the view's Redis may hold a view: a server that
@@ -69,7 +70,7 @@ func (m *Materializer) watchForeignKeys(ctx context.Context) {
 			m.stats.raise(alarmForeign, "", "the view's database holds keys that geokv did not write: "+strings.Join(names, ", "),
 				"move them to a Redis or a database of their own")
 		}
-		if !pause(ctx, foreignEvery) {
+		if !pause.For(ctx, foreignEvery) {
 			return
 		}
 	}

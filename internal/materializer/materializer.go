@@ -26,6 +26,7 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -194,7 +195,7 @@ func (m *Materializer) join(ctx context.Context) (Reader, error) {
 // them. Failures do not matter.
 func (m *Materializer) commitForLagTools(ctx context.Context, reader Reader) {
 	committed := map[wal.Partition]int64{}
-	for pause(ctx, 5*time.Second) {
+	for pause.For(ctx, 5*time.Second) {
 		moved := map[wal.Partition]int64{}
 		for _, p := range m.State().Partitions {
 			if part := (wal.Partition{Topic: p.Topic, Index: p.Partition}); committed[part] != p.Position {
@@ -211,18 +212,6 @@ func (m *Materializer) commitForLagTools(ctx context.Context, reader Reader) {
 		for p, offset := range moved {
 			committed[p] = offset
 		}
-	}
-}
-
-// pause waits and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -125,7 +126,7 @@ func (m *Materializer) goals(ctx context.Context) (map[wal.Partition]*goal, bool
 			}
 			return goals, true
 		}
-		if !pause(ctx, wait.next()) {
+		if !pause.For(ctx, wait.next()) {
 			return nil, false
 		}
 	}

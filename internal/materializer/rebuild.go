@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -63,7 +64,7 @@ func (w *worker) logIsWhole(ctx context.Context) error {
 // torn waits for another process, or for the log; whole markers mean that the
 // partition was rebuilt.
 func (w *worker) torn(ctx context.Context) state {
-	if !pause(ctx, watchEvery) {
+	if !pause.For(ctx, watchEvery) {
 		return nil
 	}
 	for _, s := range w.sources {

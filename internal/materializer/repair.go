@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
 )
 
@@ -73,7 +74,7 @@ func (w *worker) repairFailed(ctx context.Context, err error) state {
 	if w.m.stats.raise(alarmRepair, w.name(), "repair counters from the log: "+err.Error(), hint) {
 		w.m.log.Warn("partition waits", "partition", w.index, "error", err)
 	}
-	if !pause(ctx, w.wait.next()) {
+	if !pause.For(ctx, w.wait.next()) {
 		return nil
 	}
 	return w.recheck

@@ -9,6 +9,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -137,7 +138,7 @@ func (w *worker) apply(ctx context.Context) state {
 		w.commit(sending, outcomes)
 		return w.gather
 	case errors.Is(err, view.ErrHold):
-		if !pause(ctx, holdRetry) {
+		if !pause.For(ctx, holdRetry) {
 			return nil
 		}
 		return w.apply
@@ -246,7 +247,7 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	if w.m.stats.raise(alarmView, w.name(), reason, hint) {
 		w.m.log.Warn("waiting for the view", "partition", w.index, "error", err)
 	}
-	if !pause(ctx, w.wait.next()) {
+	if !pause.For(ctx, w.wait.next()) {
 		return nil
 	}
 	return then

@@ -95,7 +95,7 @@ func (f *flow) load() {
 // save stores the position when it changed.
 func (f *flow) save() {
 	f.mu.Lock()
-	at, due := f.at.clone(), !f.saved && f.checked
+	at, due := f.at.clone(), !f.saved
 	f.saved = true
 	f.mu.Unlock()
 	if !due {
@@ -109,25 +109,36 @@ func (f *flow) save() {
 	}
 }
 
-// check makes sure that the position belongs to the topics that exist.
+// check drops from the position what does not stand any more.
 func (f *flow) check(ctx context.Context, source, target *wal.Log) error {
-	f.mu.Lock()
-	at, checked := f.at.clone(), f.checked
-	f.mu.Unlock()
-	if checked {
-		return nil
-	}
-	sourceID, err := topicID(ctx, source, f.topic)
+	at := f.position()
+	firm, err := f.firm(ctx, at, source, target)
 	if err != nil {
 		return err
+	}
+	if at.TargetID != "" && !firm.equal(at) {
+		f.logger.Warn("a topic was re-created or the target lost what it had acknowledged: copying again")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = firm
+	return nil
+}
+
+// firm returns the part of a position that belongs to the topics that exist now
+// and to records that the target still has.
+func (f *flow) firm(ctx context.Context, at Checkpoint, source, target *wal.Log) (Checkpoint, error) {
+	sourceID, err := topicID(ctx, source, f.topic)
+	if err != nil {
+		return at, err
 	}
 	targetID, err := topicID(ctx, target, f.topic)
 	if err != nil {
-		return err
+		return at, err
 	}
 	ends, err := target.Ends(ctx, f.topic)
 	if err != nil {
-		return err
+		return at, err
 	}
 	if at.SourceID != sourceID || at.TargetID != targetID {
 		at = Checkpoint{SourceID: sourceID, TargetID: targetID}
@@ -135,15 +146,11 @@ func (f *flow) check(ctx context.Context, source, target *wal.Log) error {
 	at = at.clone()
 	for p, end := range at.Target {
 		if ends[wal.Partition{Topic: f.topic, Index: p}] < end {
-			f.logger.Warn("target lost records that it had acknowledged: copying the partition again", "partition", p)
 			delete(at.Source, p)
 			delete(at.Target, p)
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.at, f.checked = at, true
-	return nil
+	return at, nil
 }
 
 func topicID(ctx context.Context, log *wal.Log, topic string) (string, error) {
@@ -167,6 +174,16 @@ func (c Checkpoint) clone() Checkpoint {
 		c.Target = map[int32]int64{}
 	}
 	return c
+}
+
+func (c Checkpoint) equal(d Checkpoint) bool {
+	return c.SourceID == d.SourceID && c.TargetID == d.TargetID && maps.Equal(c.Source, d.Source) && maps.Equal(c.Target, d.Target)
+}
+
+func (f *flow) position() Checkpoint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at.clone()
 }
 
 // starts is where to read on; partitions that are not in it start at the

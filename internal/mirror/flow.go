@@ -38,7 +38,6 @@ type flow struct {
 	changed chan struct{} // closed and replaced when isCut or delay changes
 	session *session      // nil between sessions
 	at      Checkpoint    // how far the target has acknowledged
-	checked bool          // at belongs to the topics that exist now
 	saved   bool          // at is in the store
 	trouble string
 	copied  int64
@@ -122,9 +121,10 @@ func (f *flow) runSession(ctx context.Context) error {
 	return err
 }
 
-// recoverFrom decides where the next session starts and how long to wait for
-// it. When a log lost what the flow stood on, it starts over: what arrives twice
-// is told apart by its lane, what never arrives is lost.
+// recoverFrom decides how long to wait for the next session, and gives up a
+// position that the source cannot continue: what arrives twice is told apart by
+// its lane, what never arrives is lost. Topics that are not the same any more are
+// seen by the check at the start of the session.
 func (f *flow) recoverFrom(err error, retry time.Duration) time.Duration {
 	var loss *wal.DataLossError
 	if !errors.As(err, &loss) {
@@ -135,11 +135,7 @@ func (f *flow) recoverFrom(err error, retry time.Duration) time.Duration {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if loss.Kind == wal.Recreated || loss.Kind == wal.Deleted {
-		f.at, f.checked = Checkpoint{}, false
-	} else {
-		delete(f.at.Source, loss.Partition.Index)
-	}
+	delete(f.at.Source, loss.Partition.Index)
 	return retry
 }
 

@@ -81,8 +81,7 @@ func (s *session) start(ctx context.Context) (*wal.Reader, error) {
 	}
 }
 
-// openReader succeeds once both regions answer; only the first session of a
-// process needs the target for it.
+// openReader succeeds once both regions answer.
 func (s *session) openReader(ctx context.Context) (*wal.Reader, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -164,11 +163,13 @@ func (s *session) awaitDelay(ctx context.Context, read time.Time) error {
 	}
 }
 
-// watch measures the lag, notices a region that does not answer, and saves
-// positions.
+// watch measures the lag, notices a region that does not answer and a target that
+// lost what it had acknowledged, and saves positions.
 func (s *session) watch(ctx context.Context) error {
 	for {
-		s.measure(ctx)
+		if err := s.measure(ctx); err != nil {
+			return err
+		}
 		s.flow.save()
 		sleep(ctx, nil, watchEvery)
 		if ctx.Err() != nil {
@@ -177,20 +178,26 @@ func (s *session) watch(ctx context.Context) error {
 	}
 }
 
-func (s *session) measure(ctx context.Context) {
+// measure returns an error when the session stands on nothing any more.
+func (s *session) measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	at := s.flow.position()
+	firm := at
 	ends, err := s.source.Ends(ctx, s.flow.topic)
 	if err == nil {
-		err = s.target.Ping(ctx)
+		firm, err = s.flow.firm(ctx, at, s.source, s.target)
 	}
 	switch {
+	case err == nil && !firm.equal(at):
+		return fmt.Errorf("%s was re-created, or Kafka of %s lost a part of it", s.flow.topic, s.flow.To)
 	case err == nil:
 		s.flow.measured(ends)
 	case errors.Is(err, context.Canceled), errors.Is(err, wal.ErrClosed):
 	default:
 		s.flow.report(err)
 	}
+	return nil
 }
 
 // batch is records as one Poll returned them.

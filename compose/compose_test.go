@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,6 +63,9 @@ func checkService(t *testing.T, s types.ServiceConfig) {
 		t.Errorf("%s: image %s is not pinned", s.Name, s.Image)
 	}
 	for _, port := range s.Ports {
+		if n, err := strconv.Atoi(port.Published); err != nil || n >= 32768 {
+			t.Errorf("%s publishes %s: from 32768 on a connection of another program may have it", s.Name, port.Published)
+		}
 		if port.HostIP != "127.0.0.1" {
 			t.Errorf("%s publishes %s on %q, want the loopback only", s.Name, port.Published, port.HostIP)
 		}

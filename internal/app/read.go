@@ -11,6 +11,10 @@ import (
 	"github.com/geokv/geokv/internal/sim"
 )
 
+// demoElements is how much of a demo key is read: the sets of the simulated shop
+// are smaller, in ten regions too, so they can be compared.
+const demoElements = 500
+
 // defaultElements is the limit of one answer when the caller names none.
 const defaultElements = 1000
 
@@ -64,7 +68,7 @@ func (a *App) State(ctx context.Context, name string) (api.RegionState, error) {
 	}
 	state := api.RegionState{Region: name, AtMS: a.cfg.Wall().UnixMilli()}
 	for _, key := range demoKeys() {
-		page, err := a.readKey(ctx, r, api.KeyQuery{Key: []byte(key), Limit: 50})
+		page, err := a.readKey(ctx, r, api.KeyQuery{Key: []byte(key), Limit: demoElements})
 		if err != nil {
 			return api.RegionState{}, r.unreadable(err)
 		}

@@ -14,6 +14,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 )
@@ -548,5 +549,28 @@ func TestTheRequestForALinkIsComplete(t *testing.T) {
 		if !slices.Contains(words, want) {
 			t.Errorf("%q lacks %q", words, want)
 		}
+	}
+}
+
+// Each Redis gives the members of a large set in an order of its own, so two
+// parts of one set are no difference; two sizes are.
+func TestPartsOfASetAreNotCompared(t *testing.T) {
+	page := func(total int64, members ...string) api.KeyPage {
+		p := api.KeyPage{Total: total, Next: "more", View: crdt.View{Key: []byte("k"), Value: crdt.Value{Type: crdt.Set}}}
+		for _, m := range members {
+			p.View.Members = append(p.View.Members, []byte(m))
+		}
+		return p
+	}
+	a, b, c := newKeyValue(page(5, "a", "b"), false), newKeyValue(page(5, "c", "d"), false), newKeyValue(page(6, "a", "b"), false)
+	if got := judge([]keyValue{a, b}, nil, nil); got != same {
+		t.Errorf("two parts: %v", got)
+	}
+	if got := judge([]keyValue{a, c}, nil, nil); got != pending {
+		t.Errorf("two sizes: %v", got)
+	}
+	whole := newKeyValue(page(2, "a", "b"), true)
+	if got := judge([]keyValue{whole, newKeyValue(page(2, "a", "c"), true)}, nil, nil); got != pending {
+		t.Errorf("two whole sets: %v", got)
 	}
 }

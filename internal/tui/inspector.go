@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	pageElements = 200
+	pageElements = 1000
 	maxText      = 4 << 10 // bytes of a string that are shown
 )
 
@@ -48,6 +48,8 @@ type card struct {
 	list   bool     // lines are elements
 	facts  []string
 	next   string // cursor of the page after
+	part   bool   // there is more of the value than is shown
+	loose  bool   // the part is one that no other region need have
 	err    error
 }
 
@@ -97,7 +99,7 @@ func (n *inspector) read(before *api.Report) tea.Cmd {
 			group.Go(func() {
 				q := api.KeyQuery{Region: region, Key: key, Limit: pageElements, Cursor: cursors[i]}
 				page, err := c.source.Key(ctx, q)
-				msg.cards[i] = c.newCard(region, page, err, names)
+				msg.cards[i] = c.newCard(region, page, cursors[i] == "" && page.Next == "", err, names)
 			})
 		}
 		group.Wait()
@@ -105,12 +107,12 @@ func (n *inspector) read(before *api.Report) tea.Cmd {
 	})
 }
 
-func (c *common) newCard(region string, p api.KeyPage, err error, names func(int) string) card {
+func (c *common) newCard(region string, p api.KeyPage, whole bool, err error, names func(int) string) card {
 	if err != nil {
 		return card{region: region, err: err}
 	}
-	k := card{region: region, value: newKeyValue(p), next: p.Next, head: p.View.Type.String()}
 	v := p.View
+	k := card{region: region, value: newKeyValue(p, whole), next: p.Next, head: v.Type.String(), part: !whole, loose: !whole && unordered(v.Type)}
 	switch v.Type {
 	case crdt.None:
 		k.head = "no value"

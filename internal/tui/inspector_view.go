@@ -64,6 +64,13 @@ func (n *inspector) verdictText() (string, lipgloss.Style) {
 	case len(n.cards) == 1:
 		return c.same + " one region", c.dim
 	}
+	whole := "; " + n.command() + " compares all of it"
+	switch {
+	case slices.ContainsFunc(n.cards, func(k card) bool { return k.loose }):
+		return c.same + " as many in every region" + suffix + whole, c.dim
+	case slices.ContainsFunc(n.cards, func(k card) bool { return k.part }):
+		return c.same + " the same in every region as far as this page" + suffix + whole, c.good
+	}
 	return c.same + " the same in every region" + suffix, c.good
 }
 
@@ -94,7 +101,8 @@ func (n *inspector) columns(w, h int) []string {
 	return n.window(all, h)
 }
 
-// unshared are the elements that not every answering region shows.
+// unshared are the elements that not every answering region shows; none where
+// each shows a part of its own.
 func (n *inspector) unshared() map[string]bool {
 	seen := map[string]int{}
 	answers := 0
@@ -108,6 +116,9 @@ func (n *inspector) unshared() map[string]bool {
 		}
 	}
 	unique := map[string]bool{}
+	if slices.ContainsFunc(n.cards, func(k card) bool { return k.loose }) {
+		return unique
+	}
 	for line, times := range seen {
 		unique[line] = times < answers
 	}

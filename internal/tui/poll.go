@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"crypto/sha256"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -81,17 +82,32 @@ func (c *common) readState(ctx context.Context, region string) regionKeys {
 	state, err := c.source.State(ctx, region)
 	keys := regionKeys{region: region, err: err}
 	for _, page := range state.Keys {
-		keys.keys = append(keys.keys, newKeyValue(page))
+		keys.keys = append(keys.keys, newKeyValue(page, page.Next == ""))
 	}
 	return keys
 }
 
-func newKeyValue(p api.KeyPage) keyValue {
+// newKeyValue notes what is shown of a value and compared with other regions';
+// whole says that the page is all of it.
+func newKeyValue(p api.KeyPage, whole bool) keyValue {
 	return keyValue{
-		raw: p.View.Key, name: clean(string(p.View.Key)), text: summary(p), digest: p.View.Digest(),
+		raw: p.View.Key, name: clean(string(p.View.Key)), text: summary(p), digest: digestOf(p, whole),
 		present: p.View.Type != crdt.None, atMS: p.AtMS, expireAtMS: p.View.ExpireAtMS,
 	}
 }
+
+// digestOf tells values apart as far as a page of them can. A part of a set or a
+// hash is whatever its Redis gave first: only the size is alike everywhere.
+func digestOf(p api.KeyPage, whole bool) [sha256.Size]byte {
+	v := p.View
+	if !whole && unordered(v.Type) {
+		v.Members, v.Fields = nil, nil
+	}
+	digest := v.Digest()
+	return sha256.Sum256(strconv.AppendInt(digest[:], p.Total, 10))
+}
+
+func unordered(t crdt.Type) bool { return t == crdt.Set || t == crdt.Hash }
 
 // summary renders a value in a few words.
 func summary(p api.KeyPage) string {

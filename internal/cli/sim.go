@@ -154,24 +154,12 @@ func (s *session) simRun(ctx context.Context, start api.SimStart, length time.Du
 	if interrupted {
 		return ctx.Err()
 	}
-	return s.waitConverged(ctx, r, time.Minute)
-}
-
-// waitConverged returns when every region holds every event.
-func (s *session) waitConverged(ctx context.Context, b backend, timeout time.Duration) error {
-	began := time.Now()
-	waiting, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	for {
-		report, err := b.Status(waiting)
-		if err == nil && report.Converged {
-			s.printer.Note("all regions hold the same events after %s", out.Duration(time.Since(began)))
-			return nil
-		}
-		if !pause.For(waiting, 100*time.Millisecond) {
-			return fail.Wrap(fail.Diverged, err, "regions have not converged within %v", timeout).WithHint("geokv status shows what is missing where")
-		}
+	stopped := time.Now()
+	if _, err := awaitConverged(ctx, r, 100*time.Millisecond, time.Minute); err != nil {
+		return err
 	}
+	s.printer.Note("all regions hold the same events after %s", out.Duration(time.Since(stopped)))
+	return nil
 }
 
 func (s *session) printSim(state api.Sim) error {

@@ -108,35 +108,44 @@ func (s *session) statusWatch(ctx context.Context, b backend, o statusOptions) e
 }
 
 func (s *session) statusUntil(ctx context.Context, b backend, o statusOptions) error {
-	waiting, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	var last api.Report
-	for {
-		report, err := b.Status(waiting)
-		if err == nil {
-			last = report
-		}
-		if err == nil && report.Converged {
-			return s.printReport(report)
-		}
-		if err != nil && waiting.Err() == nil {
-			return err
-		}
-		if !pause.For(waiting, o.interval) {
-			break
-		}
-	}
-	if err := ctx.Err(); err != nil {
+	last, err := awaitConverged(ctx, b, o.interval, o.timeout)
+	if err != nil && fail.CodeOf(err) != fail.Diverged {
 		return err
-	}
-	if last.AtMS == 0 { // not one answer came in time
-		return fail.New(fail.Timeout, "no report of the cluster within %v", o.timeout).WithHint("wait longer: --timeout")
 	}
 	if err := s.printReport(last); err != nil {
 		return err
 	}
-	return fail.New(fail.Diverged, "regions have not converged within %v", o.timeout).
-		WithHint("the lag above says which region lacks what")
+	return err
+}
+
+// awaitConverged looks until every region holds every event. It returns the last
+// report; with an error of code Diverged when time ran out before.
+func awaitConverged(ctx context.Context, b backend, every, timeout time.Duration) (last api.Report, err error) {
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		report, err := b.Status(waiting)
+		switch {
+		case err == nil && report.Converged:
+			return report, nil
+		case err == nil:
+			last = report
+		case waiting.Err() == nil:
+			return last, err
+		}
+		if !pause.For(waiting, every) {
+			break
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return last, ctx.Err()
+	case last.AtMS == 0:
+		return last, fail.New(fail.Timeout, "no report of the cluster within %v", timeout).
+			WithHint("geokv status --until converged --timeout waits longer")
+	}
+	return last, fail.New(fail.Diverged, "regions have not converged within %v", timeout).
+		WithHint("geokv status shows which region lacks what")
 }
 
 func (s *session) printReport(r api.Report) error {

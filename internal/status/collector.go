@@ -63,8 +63,7 @@ type Local struct {
 type Config struct {
 	Topology geo.Topology
 	Regions  []Region // in any order
-	Registry string   // addresses, for the report
-	API      string
+	Registry string   // its address, for the report
 	Wall     func() time.Time
 
 	// Flows tells state and delay of mirror links where this process runs them;
@@ -98,7 +97,7 @@ func NewCollector(cfg Config) *Collector {
 func (c *Collector) Collect(ctx context.Context) api.Report {
 	facts := c.askAll(ctx)
 	report := api.Report{
-		AtMS: c.cfg.Wall().UnixMilli(), Registry: c.cfg.Registry, API: c.cfg.API,
+		AtMS: c.cfg.Wall().UnixMilli(), Registry: c.cfg.Registry,
 		Regions: []api.RegionReport{}, Converged: converged(facts),
 	}
 	report.Flows = c.flows(facts)

@@ -96,7 +96,7 @@ func (p *place) Time(context.Context) (time.Time, time.Duration, error) {
 }
 
 func cluster(places map[string]*place, change func(*Config)) *Collector {
-	cfg := Config{Topology: geo.Default(), Registry: "http://registry", API: "http://api", Wall: time.Now}
+	cfg := Config{Topology: geo.Default(), Registry: "http://registry", Wall: time.Now}
 	for _, r := range geo.Default().Regions() {
 		cfg.Regions = append(cfg.Regions, Region{
 			Region: r, Kafka: []string{r.Name + ":9092"}, Redis: r.Name + ":6379", Log: places[r.Name], View: places[r.Name],

@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,7 +144,7 @@ func (f *facts) origin(place geo.Region, home *facts, now time.Time) api.OriginR
 // the order of lanes.
 func holesOf(pos view.Position) []api.Hole {
 	var holes []api.Hole
-	for _, id := range sortedLanes(pos.Lanes) {
+	for _, id := range slices.SortedFunc(maps.Keys(pos.Lanes), lane.ID.Compare) {
 		if missing := pos.Lanes[id].Holes(); !missing.Empty() {
 			holes = append(holes, api.Hole{Partition: pos.Partition, Lane: id.String(), Seqs: missing.String()})
 		}

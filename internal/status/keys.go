@@ -2,13 +2,9 @@ package status
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/geokv/geokv/internal/lane"
 )
 
 // A view is walked to count its keys: not more often than countEvery, and never
@@ -40,8 +36,4 @@ func (k *keyCount) get(ctx context.Context, v View) int64 {
 		}
 	}
 	return k.value.Load()
-}
-
-func sortedLanes(lanes map[lane.ID]lane.Set) []lane.ID {
-	return slices.SortedFunc(maps.Keys(lanes), lane.ID.Compare)
 }

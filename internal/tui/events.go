@@ -265,7 +265,7 @@ func (l *eventLog) click(y int) {
 	l.goTo(i)
 }
 
-// find returns the row of an event id, for the receipt in the write form.
+// byID returns the row of an event id, for the receipt in the write form.
 func (l *eventLog) byID(id string) *row {
 	for i := len(l.rows) - 1; i >= 0; i-- {
 		if l.rows[i].event.ID == id {

@@ -240,7 +240,7 @@ func (m *Model) ask(doing string, timeout time.Duration, do func(ctx context.Con
 	return m.c.call(timeout, func(ctx context.Context) tea.Msg { return do(ctx) })
 }
 
-// regionName names a region by its index in stamps.
+// naming gives the names of regions by their index in stamps.
 func (m *Model) naming() func(int) string {
 	names := map[int]string{}
 	if report := m.regions.report; report != nil {

@@ -1,0 +1,128 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/geokv/geokv/internal/fail"
+)
+
+// docker is a stand-in for the tool: it writes down what it is asked and does
+// what the test wants of each request.
+type docker struct {
+	t      *testing.T
+	asked  []string
+	answer func(line string) string // a shell script
+}
+
+func (d *docker) command(name string, args ...string) *exec.Cmd {
+	line := strings.Join(append([]string{name}, args...), " ")
+	d.asked = append(d.asked, line)
+	return exec.Command("sh", "-c", d.answer(line))
+}
+
+func (d *docker) config(ready func(context.Context) error) Config {
+	return Config{
+		Files: fstest.MapFS{"compose.yaml": {Data: []byte("services: {}")}, "mm2.properties": {Data: []byte("x")}},
+		Dir:   filepath.Join(d.t.TempDir(), "compose"), Env: []string{"GEOKV_HTTP_TOKEN=secret"},
+		Ready: ready, Say: d.t.Logf, Getenv: func(string) string { return "" }, Command: d.command,
+	}
+}
+
+func at(dir string) string {
+	return "docker compose -p geokv -f " + filepath.Join(dir, "compose.yaml")
+}
+
+func TestUpAndDown(t *testing.T) {
+	d := &docker{t: t, answer: func(line string) string {
+		if strings.Contains(line, " up ") {
+			return `test "$GEOKV_HTTP_TOKEN" = secret`
+		}
+		return "true"
+	}}
+	tries := 0
+	cfg := d.config(func(context.Context) error {
+		if tries++; tries < 2 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	c, err := Up(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(cfg.Dir, "mm2.properties")); string(text) != "x" || err != nil {
+		t.Errorf("mm2.properties: %q, %v", text, err)
+	}
+	if err := c.Down(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"docker compose version", "docker image inspect --format {{.Id}} geokv:local",
+		at(cfg.Dir) + " up -d --no-build", at(cfg.Dir) + " down --volumes",
+	}
+	if !slices.Equal(d.asked, want) {
+		t.Errorf("asked\n%s\nwant\n%s", strings.Join(d.asked, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestOlderCompose(t *testing.T) {
+	d := &docker{t: t, answer: func(line string) string {
+		if strings.HasPrefix(line, "docker compose") {
+			return "echo unknown command >&2; exit 1"
+		}
+		return "true"
+	}}
+	c, err := Up(t.Context(), d.config(func(context.Context) error { return nil }))
+	if err != nil || !strings.HasPrefix(c.CommandLine(), "docker-compose -p geokv ") {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+func TestWhatIsMissingIsNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails, says      string // the request that fails, and what the tool says
+		want, hint, down string
+	}{
+		"no compose": {"version", "unknown command", "neither docker compose nor docker-compose", "install Docker", ""},
+		"no image":   {"image inspect", "Error: No such image: geokv:local", "no image geokv:local", "docker build -t geokv:local", ""},
+		"no daemon":  {"image inspect", "Cannot connect to the Docker daemon", "Cannot connect", "docker info", ""},
+		"port taken": {" up ", "Bind for 127.0.0.1:8080 failed: port is already allocated", "port is already allocated", " ps", " down"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &docker{t: t, answer: func(line string) string {
+				if strings.Contains(line, c.fails) {
+					return "echo '" + c.says + "' >&2; exit 1"
+				}
+				return "true"
+			}}
+			_, err := Up(t.Context(), d.config(func(context.Context) error { return nil }))
+			if fail.CodeOf(err) != fail.Unavailable || !strings.Contains(err.Error(), c.want) || !strings.Contains(fail.HintOf(err), c.hint) {
+				t.Errorf("%v\nhint %s", err, fail.HintOf(err))
+			}
+			if last := d.asked[len(d.asked)-1]; !strings.HasSuffix(last, c.down) {
+				t.Errorf("the last request was %s", last)
+			}
+		})
+	}
+}
+
+// A start that is given up takes its containers down.
+func TestInterruptedStart(t *testing.T) {
+	d := &docker{t: t, answer: func(string) string { return "true" }}
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := d.config(func(context.Context) error { cancel(); return errors.New("not yet") })
+	if _, err := Up(ctx, cfg); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if last := d.asked[len(d.asked)-1]; last != at(cfg.Dir)+" down" {
+		t.Errorf("the last request was %s", last)
+	}
+}

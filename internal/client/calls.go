@@ -22,12 +22,30 @@ import (
 
 // Health asks whether the server lives.
 func (c *Client) Health(ctx context.Context) (h api.Health, err error) {
-	return h, c.get(ctx, "/api/health", nil, &h)
+	err = c.get(ctx, "/api/health", nil, &h)
+	return h, err
+}
+
+// Ready returns nil when every region that the server serves can read and write,
+// otherwise what is missing.
+func (c *Client) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.send(ctx, http.MethodGet, "/readyz", nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return c.failure(resp)
+	}
+	return nil
 }
 
 // Status asks for the state of every region.
 func (c *Client) Status(ctx context.Context) (r api.Report, err error) {
-	return r, c.get(ctx, "/api/status", nil, &r)
+	err = c.get(ctx, "/api/status", nil, &r)
+	return r, err
 }
 
 // Produce writes. A nil error means durable, or, by the receipt's outcome,
@@ -59,7 +77,8 @@ func certainlyNotWritten(err error) bool {
 
 // Plan asks what Produce would write.
 func (c *Client) Plan(ctx context.Context, op event.Operation) (p api.Plan, err error) {
-	return p, c.post(ctx, "/api/plan", op, &p)
+	err = c.post(ctx, "/api/plan", op, &p)
+	return p, err
 }
 
 // Key reads one key of one region.
@@ -73,9 +92,11 @@ func (c *Client) Key(ctx context.Context, q api.KeyQuery) (p api.KeyPage, err er
 	path := "/api/regions/" + url.PathEscape(q.Region) + "/key"
 	if q.Limit == api.WholeValue { // may be large: waits as long as the caller does
 		query.Set("limit", "0")
-		return p, c.call(ctx, http.MethodGet, path, query, nil, &p)
+		err = c.call(ctx, http.MethodGet, path, query, nil, &p)
+		return p, err
 	}
-	return p, c.get(ctx, path, query, &p)
+	err = c.get(ctx, path, query, &p)
+	return p, err
 }
 
 // Keys lists key names of one region, one page at a time.
@@ -84,12 +105,14 @@ func (c *Client) Keys(ctx context.Context, q api.KeysQuery) (l api.KeyList, err 
 	setIf(query, "match", q.Match)
 	setIf(query, "cursor", q.Cursor)
 	setInt(query, "limit", int64(q.Limit))
-	return l, c.get(ctx, "/api/regions/"+url.PathEscape(q.Region)+"/keys", query, &l)
+	err = c.get(ctx, "/api/regions/"+url.PathEscape(q.Region)+"/keys", query, &l)
+	return l, err
 }
 
 // State reads the demo keys of one region.
 func (c *Client) State(ctx context.Context, region string) (s api.RegionState, err error) {
-	return s, c.get(ctx, "/api/regions/"+url.PathEscape(region)+"/state", nil, &s)
+	err = c.get(ctx, "/api/regions/"+url.PathEscape(region)+"/state", nil, &s)
+	return s, err
 }
 
 // Await returns when the regions have applied the write; no regions means all.
@@ -100,7 +123,8 @@ func (c *Client) Await(ctx context.Context, r event.Receipt, regions []string, t
 	setInt(query, "timeout_ms", timeout.Milliseconds())
 	ctx, cancel := context.WithTimeout(ctx, timeout+c.timeout)
 	defer cancel()
-	return a, c.call(ctx, http.MethodGet, "/api/await", query, nil, &a)
+	err = c.call(ctx, http.MethodGet, "/api/await", query, nil, &a)
+	return a, err
 }
 
 // Log reads a bounded part of the logs and calls emit for each event, in the
@@ -149,27 +173,32 @@ func emitLine(line []byte, emit func(api.Observation) error) error {
 
 // Sim asks for the simulator's state.
 func (c *Client) Sim(ctx context.Context) (s api.Sim, err error) {
-	return s, c.get(ctx, "/api/sim", nil, &s)
+	err = c.get(ctx, "/api/sim", nil, &s)
+	return s, err
 }
 
 // StartSim starts the simulator.
 func (c *Client) StartSim(ctx context.Context, start api.SimStart) (s api.Sim, err error) {
-	return s, c.post(ctx, "/api/sim/start", start, &s)
+	err = c.post(ctx, "/api/sim/start", start, &s)
+	return s, err
 }
 
 // StopSim stops the simulator.
 func (c *Client) StopSim(ctx context.Context) (s api.Sim, err error) {
-	return s, c.post(ctx, "/api/sim/stop", nil, &s)
+	err = c.post(ctx, "/api/sim/stop", nil, &s)
+	return s, err
 }
 
 // SetSimRate changes the simulator's rate without a restart.
 func (c *Client) SetSimRate(ctx context.Context, rate float64) (s api.Sim, err error) {
-	return s, c.post(ctx, "/api/sim/rate", api.SimRate{Rate: rate}, &s)
+	err = c.post(ctx, "/api/sim/rate", api.SimRate{Rate: rate}, &s)
+	return s, err
 }
 
 // Lab asks what may be broken on purpose.
 func (c *Client) Lab(ctx context.Context) (l api.Lab, err error) {
-	return l, c.get(ctx, "/api/lab", nil, &l)
+	err = c.get(ctx, "/api/lab", nil, &l)
+	return l, err
 }
 
 // CutLink stops one mirror direction, HealLink lets it go on, DelayLink slows
@@ -189,7 +218,8 @@ func (c *Client) DelayLink(ctx context.Context, f geo.Flow, d time.Duration) (ap
 }
 
 func (c *Client) link(ctx context.Context, f geo.Flow, a api.LinkAction) (l api.Lab, err error) {
-	return l, c.post(ctx, "/api/lab/links/"+url.PathEscape(f.From)+"/"+url.PathEscape(f.To), a, &l)
+	err = c.post(ctx, "/api/lab/links/"+url.PathEscape(f.From)+"/"+url.PathEscape(f.To), a, &l)
+	return l, err
 }
 
 // StopRegion takes a region's Kafka away.
@@ -204,7 +234,8 @@ func (c *Client) StartRegion(ctx context.Context, region string) (api.Lab, error
 
 // region waits as long as the caller does: a real broker takes its time.
 func (c *Client) region(ctx context.Context, region, action string) (l api.Lab, err error) {
-	return l, c.call(ctx, http.MethodPost, "/api/lab/regions/"+url.PathEscape(region), nil, api.RegionAction{Action: action}, &l)
+	err = c.call(ctx, http.MethodPost, "/api/lab/regions/"+url.PathEscape(region), nil, api.RegionAction{Action: action}, &l)
+	return l, err
 }
 
 func setIf(q url.Values, name, value string) {

@@ -295,3 +295,20 @@ func TestLog(t *testing.T) {
 		t.Errorf("got %v, want what emit returned", err)
 	}
 }
+
+func TestReady(t *testing.T) {
+	status, body := 503, `{"error":{"code":"REBUILDING","message":"region eu is at 45%"}}`
+	c := clientOf(t, func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path != "/readyz" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		return answer(status, body), nil
+	})
+	if err := c.Ready(t.Context()); fail.CodeOf(err) != fail.Rebuilding || !strings.Contains(err.Error(), "45%") {
+		t.Errorf("a server that is not ready: %v", err)
+	}
+	status, body = 200, "ok\n"
+	if err := c.Ready(t.Context()); err != nil {
+		t.Errorf("a server that is: %v", err)
+	}
+}

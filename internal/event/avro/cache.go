@@ -224,7 +224,8 @@ func (s *schemas) readEntry(path string) (entry cacheEntry, ok bool) {
 	if err != nil {
 		return entry, false
 	}
-	return entry, json.Unmarshal(data, &entry) == nil
+	ok = json.Unmarshal(data, &entry) == nil
+	return entry, ok
 }
 
 func (s *schemas) saveSchema(id int, w *writerSchema) {

@@ -83,11 +83,17 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// endOrphan ends the redis-server of a parent that was killed: two servers on
-// one directory overwrite each other's snapshots. It writes its snapshot first.
+// EndOrphan ends the redis-server that a killed parent left in a directory, and
+// reports whether there was one: two servers on one directory overwrite each
+// other's snapshots. It writes its snapshot first.
+func EndOrphan(dir string) (bool, error) {
+	ended, err := offspring.EndOrphans(dir, configFile(dir))
+	return len(ended) > 0, err
+}
+
 func endOrphan(cfg Config) error {
-	ended, err := offspring.EndOrphans(cfg.Dir, configFile(cfg.Dir))
-	if len(ended) > 0 {
+	ended, err := EndOrphan(cfg.Dir)
+	if ended {
 		cfg.Logger.Warn("ended the redis-server that an earlier run left behind", "directory", cfg.Dir)
 	}
 	return err

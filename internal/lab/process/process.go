@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,12 +129,22 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	return c.startMirrors(ctx)
 }
 
-// endOrphans ends what a parent that was killed left running in this directory.
-// Redis looks after its own.
+// endOrphans ends what a parent that was killed left running in this directory,
+// before ports are chosen: the orphans have those of the last start.
 func (c *Cluster) endOrphans() error {
 	ended, err := offspring.EndOrphans(c.dirs.run, c.marker())
+	for _, name := range c.cfg.Topology.Names() {
+		dir, failed := c.cfg.Dir.Sub("process", name, "redis")
+		if failed == nil {
+			var found bool
+			if found, failed = localredis.EndOrphan(dir); found {
+				ended = append(ended, "redis-"+name)
+			}
+		}
+		err = errors.Join(err, failed)
+	}
 	if len(ended) > 0 {
-		c.cfg.Say("ended what an earlier run left behind: %v", ended)
+		c.cfg.Say("ended what an earlier run left behind: %s", strings.Join(ended, ", "))
 	}
 	return err
 }

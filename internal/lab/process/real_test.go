@@ -131,9 +131,14 @@ func (w *world) idle() {
 	w.Logf("RESULT six flows idle for 5 s: the end offsets of all 108 partitions stood still (%d records)", total)
 }
 
-// quietLoad measures without faults.
+// quietLoad measures without faults, and after a while in which the Java
+// processes compile what they run.
 func (w *world) quietLoad(books *ledger) {
 	w.Helper()
+	warm := w.load(books, rate, 7)
+	time.Sleep(10 * time.Second) // the length of the warm-up
+	warm()
+	w.awaitEqual(30 * time.Second)
 	quiet := newLedger()
 	seen, end := w.watch()
 	stop := w.load(quiet, rate, 1)

@@ -243,20 +243,22 @@ func TestSoakKilledParent(t *testing.T) {
 	w := &world{T: t}
 	parts(t)
 	binary, data := w.build(), filepath.Join(t.TempDir(), "data")
-	up := func() (*exec.Cmd, time.Duration) {
+	up := func() (*exec.Cmd, datadir.Cluster, time.Duration) {
 		began := time.Now()
+		var found datadir.Cluster
 		cmd := exec.Command(binary, "up", "--stack", "process", "--data", data, "-o", "json")
 		cmd.Stderr = testWriter{t}
 		t.Cleanup(func() { cmd.Process.Kill() })
 		w.must(cmd.Start())
 		w.await("up", 2*time.Minute, func() error {
-			found, _, err := datadir.Find(data)
+			var err error
+			found, _, err = datadir.Find(data)
 			if err == nil && found.PID != cmd.Process.Pid {
 				err = errors.New("the killed one is still named")
 			}
 			return err
 		})
-		return cmd, time.Since(began)
+		return cmd, found, time.Since(began)
 	}
 	geokv := func(args ...string) string {
 		t.Helper()
@@ -268,11 +270,16 @@ func TestSoakKilledParent(t *testing.T) {
 		}
 		return string(text)
 	}
-	first, took := up()
+	first, before, took := up()
 	geokv("produce", "incr", "k", "7", "--region", "eu", "--wait-all")
 	w.must(first.Process.Kill())
 	_ = first.Wait() // killed
-	second, again := up()
+	second, after, again := up()
+	for i, r := range after.Regions {
+		if was := before.Regions[i]; r.Redis != was.Redis || r.Kafka[0] != was.Kafka[0] {
+			t.Errorf("%s moved from %s and %s to %s and %s", r.Name, was.Kafka, was.Redis, r.Kafka, r.Redis)
+		}
+	}
 	if text := geokv("get", "k", "--region", "us", "-o", "json"); !strings.Contains(text, `"7"`) {
 		t.Errorf("after the second start: %s", text)
 	}

@@ -3,7 +3,7 @@
 // them as one group and answers the questions that the front ends ask.
 //
 // It knows no stack: the endpoints may be embedded, processes, containers or
-// somebody's production. Whatever can be broken on purpose is handed in as Lab.
+// somebody's production. What is broken on purpose it learns from Lab.
 //
 //	Produce -> bridge -> wal --(mirror)--> wal of the other regions
 //	                      |                   |
@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/config"
 	"github.com/geokv/geokv/internal/event/avro"
 	"github.com/geokv/geokv/internal/fail"
@@ -50,7 +51,7 @@ type Config struct {
 	OnReady    func(region string) // told once when a region's view is complete; may be nil
 	CacheDir   string              // for schemas; "" keeps them in memory
 	Version    string
-	Lab        Lab // nil when nothing can be broken on purpose
+	Lab        func() api.Lab // what is broken on purpose; nil when nothing can be
 	Wall       func() time.Time
 	Logger     *slog.Logger
 

@@ -75,11 +75,12 @@ func (a *App) localOf(r *region) func() status.Local {
 
 // flows tells the mirror links, which this process can break.
 func (a *App) flows() []api.FlowReport {
+	lab := a.cfg.Lab()
 	stopped := func(name string) bool {
-		return slices.ContainsFunc(a.cfg.Lab.Regions(), func(r api.LabRegion) bool { return r.Region == name && !r.Up })
+		return slices.ContainsFunc(lab.Regions, func(r api.LabRegion) bool { return r.Region == name && !r.Up })
 	}
 	var flows []api.FlowReport
-	for _, l := range a.cfg.Lab.Links() {
+	for _, l := range lab.Links {
 		f := api.FlowReport{From: l.From, To: l.To, State: l.State, Detail: l.Detail, DelayMS: l.DelayMS}
 		if stopped(l.From) || stopped(l.To) {
 			f.State = api.FlowDown

@@ -5,14 +5,14 @@ import (
 	"github.com/geokv/geokv/internal/lab"
 )
 
-// labPort shows a stack as the application knows it.
+// labPort is a stack as the API breaks and shows it.
 type labPort struct{ lab.Cluster }
 
-// Regions tells whose Kafka is there.
-func (l labPort) Regions() []api.LabRegion {
-	regions := []api.LabRegion{}
+// Describe tells the links and whose Kafka is there.
+func (l labPort) Describe() api.Lab {
+	state := api.Lab{Stack: l.Stack(), Links: l.Links(), Regions: []api.LabRegion{}}
 	for _, r := range l.Endpoints().Regions {
-		regions = append(regions, api.LabRegion{Region: r.Region.Name, Up: l.RegionUp(r.Region.Name)})
+		state.Regions = append(state.Regions, api.LabRegion{Region: r.Region.Name, Up: l.RegionUp(r.Region.Name)})
 	}
-	return regions
+	return state
 }

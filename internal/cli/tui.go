@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geokv/geokv/internal/api"
-	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
@@ -147,7 +146,7 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 	options.Notice = "no cluster was running: started one here, it ends with this screen"
 	running, stop := context.WithCancel(ctx)
 	shown := make(chan error, 1)
-	err = s.host(running, e.app, h, app.LabControl{Lab: labPort{e.cluster}}, func(address string) error {
+	err = s.host(running, e.app, h, labPort{e.cluster}, func(address string) error {
 		url := "http://" + address
 		if err := errors.Join(e.publish(url), e.startSim(ctx, upOptions{sim: o.sim})); err != nil {
 			return err

@@ -71,7 +71,7 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return errors.Join(err, e.close())
 	}
-	err = s.host(ctx, e.app, h, app.LabControl{Lab: labPort{e.cluster}}, func(address string) error {
+	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(address string) error {
 		if err := e.publish("http://" + address); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (s *session) start(ctx context.Context, e *embedded, o labOptions) error {
 		Cluster:    endpoints(topology, e.cluster.Endpoints()),
 		Roles:      app.Roles{Write: true, Materialize: true, Observe: true},
 		FreshViews: e.cluster.FreshViews(), OnReady: e.viewReady(s.log),
-		Version: s.env.Build.Version, Lab: labPort{e.cluster}, Logger: s.log,
+		Version: s.env.Build.Version, Lab: labPort{e.cluster}.Describe, Logger: s.log,
 	})
 	return err
 }

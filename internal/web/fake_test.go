@@ -172,13 +172,20 @@ func (f *fakeSim) SetRate(_ context.Context, rate float64) (api.Sim, error) {
 // fakeLab is a lab that only remembers.
 type fakeLab struct{ lab api.Lab }
 
-func (f *fakeLab) Describe(context.Context) (api.Lab, error) { return f.lab, nil }
-func (f *fakeLab) Link(_ context.Context, fl geo.Flow, a api.LinkAction) error {
-	f.lab.Links = append(f.lab.Links, api.LabLink{From: fl.From, To: fl.To, State: api.FlowState(a.Action), DelayMS: a.DelayMS})
+func (f *fakeLab) Describe() api.Lab      { return f.lab }
+func (f *fakeLab) Cut(fl geo.Flow) error  { return f.link(fl, api.ActionCut, 0) }
+func (f *fakeLab) Heal(fl geo.Flow) error { return f.link(fl, api.ActionHeal, 0) }
+func (f *fakeLab) Delay(fl geo.Flow, d time.Duration) error {
+	return f.link(fl, api.ActionDelay, d.Milliseconds())
+}
+func (f *fakeLab) link(fl geo.Flow, action string, delayMS int64) error {
+	f.lab.Links = append(f.lab.Links, api.LabLink{From: fl.From, To: fl.To, State: api.FlowState(action), DelayMS: delayMS})
 	return nil
 }
-func (f *fakeLab) Region(_ context.Context, name string, a api.RegionAction) error {
-	f.lab.Regions = append(f.lab.Regions, api.LabRegion{Region: name, Up: a.Action == api.ActionStart})
+func (f *fakeLab) StopRegion(_ context.Context, name string) error  { return f.region(name, false) }
+func (f *fakeLab) StartRegion(_ context.Context, name string) error { return f.region(name, true) }
+func (f *fakeLab) region(name string, up bool) error {
+	f.lab.Regions = append(f.lab.Regions, api.LabRegion{Region: name, Up: up})
 	return nil
 }
 

@@ -33,8 +33,8 @@ const (
 // Config is what a Server needs.
 type Config struct {
 	Service Service
-	Sim     Simulator // nil: no simulator here
-	Lab     Lab       // nil: nothing may be broken here
+	Sim     Simulator
+	Lab     Lab // nil: nothing may be broken here
 
 	Token        string       // what writes must present; empty refuses every write
 	AllowHosts   []string     // host names besides loopback and the address asked at

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"time"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
@@ -65,9 +66,16 @@ type Simulator interface {
 	SetRate(ctx context.Context, rate float64) (api.Sim, error)
 }
 
-// Lab breaks parts of the running cluster on purpose.
+// Lab breaks parts of the running cluster on purpose. Flows, names and delays
+// are checked before a method is called.
 type Lab interface {
-	Describe(ctx context.Context) (api.Lab, error)
-	Link(ctx context.Context, f geo.Flow, a api.LinkAction) error
-	Region(ctx context.Context, name string, a api.RegionAction) error
+	// Describe tells what can be broken and what is.
+	Describe() api.Lab
+
+	Cut(f geo.Flow) error
+	Heal(f geo.Flow) error
+	Delay(f geo.Flow, d time.Duration) error
+	// StopRegion and StartRegion take a region's Kafka away and bring it back.
+	StopRegion(ctx context.Context, name string) error
+	StartRegion(ctx context.Context, name string) error
 }

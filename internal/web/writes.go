@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
@@ -57,26 +59,11 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) (op event.Ope
 	return op, op.Validate()
 }
 
-func (s *Server) simulator() (Simulator, error) {
-	if s.Sim == nil {
-		return nil, fail.New(fail.NotFound, "this server has no simulator").WithHint("run one with `geokv sim run`")
-	}
-	return s.Sim, nil
-}
-
 func (s *Server) sim(w http.ResponseWriter, _ *http.Request) error {
-	sim, err := s.simulator()
-	if err != nil {
-		return err
-	}
-	return answer(w, sim.State())
+	return answer(w, s.Sim.State())
 }
 
 func (s *Server) simStart(w http.ResponseWriter, r *http.Request) error {
-	sim, err := s.simulator()
-	if err != nil {
-		return err
-	}
 	var start api.SimStart
 	if err := readBody(w, r, &start); err != nil {
 		return err
@@ -91,25 +78,17 @@ func (s *Server) simStart(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return answered(w)(sim.Start(r.Context(), start))
+	return answered(w)(s.Sim.Start(r.Context(), start))
 }
 
 func (s *Server) simStop(w http.ResponseWriter, r *http.Request) error {
-	sim, err := s.simulator()
-	if err != nil {
-		return err
-	}
 	if err := readBody(w, r, &struct{}{}); err != nil {
 		return err
 	}
-	return answered(w)(sim.Stop(r.Context()))
+	return answered(w)(s.Sim.Stop(r.Context()))
 }
 
 func (s *Server) simRate(w http.ResponseWriter, r *http.Request) error {
-	sim, err := s.simulator()
-	if err != nil {
-		return err
-	}
 	var rate api.SimRate
 	if err := readBody(w, r, &rate); err != nil {
 		return err
@@ -117,7 +96,7 @@ func (s *Server) simRate(w http.ResponseWriter, r *http.Request) error {
 	if err := checkRate(rate.Rate); err != nil {
 		return err
 	}
-	return answered(w)(sim.SetRate(r.Context(), rate.Rate))
+	return answered(w)(s.Sim.SetRate(r.Context(), rate.Rate))
 }
 
 // answered finishes a call that returns the simulator's new state.
@@ -137,28 +116,23 @@ func checkRate(rate float64) error {
 	return nil
 }
 
+// maxDelay bounds a link's delay; more is better said as a cut.
+const maxDelay = time.Minute
+
 func (s *Server) theLab() (Lab, error) {
 	if s.Lab == nil {
 		return nil, fail.New(fail.NotFound, "nothing can be broken on purpose here").
-			WithHint("drills need `geokv up`, or a configuration with commands to stop and start brokers")
+			WithHint("geokv up runs a cluster whose links can be cut and whose regions can be stopped")
 	}
 	return s.Lab, nil
 }
 
-func (s *Server) lab(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) lab(w http.ResponseWriter, _ *http.Request) error {
 	lab, err := s.theLab()
 	if err != nil {
 		return err
 	}
-	return describe(w, r, lab)
-}
-
-func describe(w http.ResponseWriter, r *http.Request, lab Lab) error {
-	state, err := lab.Describe(r.Context())
-	if err != nil {
-		return err
-	}
-	return answer(w, state)
+	return answer(w, lab.Describe())
 }
 
 func (s *Server) labLink(w http.ResponseWriter, r *http.Request) error {
@@ -174,19 +148,25 @@ func (s *Server) labLink(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &a); err != nil {
 		return err
 	}
-	switch a.Action {
-	case api.ActionCut, api.ActionHeal:
-	case api.ActionDelay:
-		if a.DelayMS < 0 || a.DelayMS > 60_000 {
-			return fail.New(fail.Usage, "delay_ms %d, want 0 to 60000", a.DelayMS)
-		}
-	default:
-		return fail.New(fail.Usage, "action %q, want cut, heal or delay", a.Action)
-	}
-	if err := lab.Link(r.Context(), f, a); err != nil {
+	if err := actOnLink(lab, f, a); err != nil {
 		return err
 	}
-	return describe(w, r, lab)
+	return answer(w, lab.Describe())
+}
+
+func actOnLink(lab Lab, f geo.Flow, a api.LinkAction) error {
+	switch a.Action {
+	case api.ActionCut:
+		return lab.Cut(f)
+	case api.ActionHeal:
+		return lab.Heal(f)
+	case api.ActionDelay:
+		if a.DelayMS < 0 || a.DelayMS > maxDelay.Milliseconds() {
+			return fail.New(fail.Usage, "delay_ms %d, want 0 to %d", a.DelayMS, maxDelay.Milliseconds())
+		}
+		return lab.Delay(f, time.Duration(a.DelayMS)*time.Millisecond)
+	}
+	return fail.New(fail.Usage, "action %q, want cut, heal or delay", a.Action)
 }
 
 func (s *Server) labRegion(w http.ResponseWriter, r *http.Request) error {
@@ -202,14 +182,21 @@ func (s *Server) labRegion(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &a); err != nil {
 		return err
 	}
-	if a.Action != api.ActionStop && a.Action != api.ActionStart {
-		return fail.New(fail.Usage, "action %q, want stop or start", a.Action)
-	}
 	if err := extendDeadline(w, maxAwait); err != nil {
 		return err
 	}
-	if err := lab.Region(r.Context(), name, a); err != nil {
+	if err := actOnRegion(r.Context(), lab, name, a); err != nil {
 		return err
 	}
-	return describe(w, r, lab)
+	return answer(w, lab.Describe())
+}
+
+func actOnRegion(ctx context.Context, lab Lab, name string, a api.RegionAction) error {
+	switch a.Action {
+	case api.ActionStop:
+		return lab.StopRegion(ctx, name)
+	case api.ActionStart:
+		return lab.StartRegion(ctx, name)
+	}
+	return fail.New(fail.Usage, "action %q, want stop or start", a.Action)
 }

@@ -71,7 +71,7 @@ docker tag geokv-local/base geokv-local/redis:7.0.15
 export GEOKV_KAFKA_IMAGE=geokv-local/kafka:4.3.1 GEOKV_REGISTRY_IMAGE=geokv-local/registry:3.0.9
 export GEOKV_REDIS_IMAGE=geokv-local/redis:7.0.15 GEOKV_REDIS_PASSWORD=${GEOKV_REDIS_PASSWORD:-geokv-lab}
 down() { compose -p geokv -f compose/compose.yaml down -v >/dev/null 2>&1 || true; }
-trap 'status=$?; [ $status = 0 ] || compose -p geokv -f compose/compose.yaml logs --tail=20; down' EXIT
+trap 'status=$?; [ $status = 0 ] || compose -p geokv -f compose/compose.yaml logs --no-color --tail=8; down' EXIT
 
 step "up"
 began=$(date +%s)

@@ -120,7 +120,7 @@ func (b *Bridge) stamp() (hlc.Timestamp, error) {
 		if err != nil {
 			return stamp, b.tooFarAhead(err)
 		}
-		if !b.leaseLapsed() {
+		if !b.onLeasedSlot() || !b.leaseLapsed() {
 			return stamp, nil
 		}
 		b.leaveSlot("the lease was not renewed for " + stampWithin.String())

@@ -37,6 +37,11 @@ type Config struct {
 	Positions Positions
 	Leases    Leases
 
+	// Alone says that the caller has just started the region's Redis, empty, with
+	// nobody else writing: no other bridge can trust a lease that was lost with
+	// an earlier one. It spares the first slot its wait.
+	Alone bool
+
 	Wall         func() time.Time // default time.Now
 	Deadline     time.Duration    // after which an answer is "unknown"; default 5 s
 	GuardTimeout time.Duration    // for reading a key's head; default 1 s
@@ -71,7 +76,7 @@ type Bridge struct {
 // Open makes a bridge and tries to start it: register the schema, find the
 // floor of the clock, lease a slot, check the wall clock. What is out of reach
 // now is tried again by Run and by every write; until then writes are refused
-// as UNAVAILABLE. The error is about the configuration.
+// as UNAVAILABLE. The error, of code USAGE, is about the configuration.
 func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -85,7 +90,9 @@ func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	b.attempts.byID = map[string]*attempt{}
 	b.slots.held = noSlot
 	b.holder = b.ids.next(cfg.Wall())
-	if err := b.start(ctx); err != nil {
+	if err := b.start(ctx); fail.CodeOf(err) == fail.Usage && err != nil {
+		return nil, err
+	} else if err != nil {
 		b.log.Warn("bridge cannot start yet", "region", cfg.Region.Name, "error", err)
 	}
 	return b, nil

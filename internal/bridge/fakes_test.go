@@ -201,7 +201,25 @@ type tableEntry struct {
 var errDown = errors.New("redis is down")
 
 func newFakeRedis() *fakeRedis {
-	return &fakeRedis{heads: map[string]view.KeyHead{}, positions: map[string]hlc.Timestamp{}, table: map[string]tableEntry{}}
+	r := &fakeRedis{heads: map[string]view.KeyHead{}, positions: map[string]hlc.Timestamp{}, table: map[string]tableEntry{}}
+	r.table["run"] = tableEntry{"1", time.Now().AddDate(1, 0, 0)} // the table is old
+	return r
+}
+
+// loseTable is a FLUSHALL, or a restart without a snapshot.
+func (r *fakeRedis) loseTable() { r.set(func() { clear(r.table) }) }
+
+func (r *fakeRedis) TableAge(ctx context.Context, upTo time.Duration) (time.Duration, error) {
+	unlock, err := r.call(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	if r.get("run") == "" {
+		r.table["run"] = tableEntry{"1", time.Now().AddDate(1, 0, 0)}
+		r.table["young"] = tableEntry{"1", time.Now().Add(upTo)}
+	}
+	return upTo - max(0, time.Until(r.table["young"].expires)), nil
 }
 
 func (r *fakeRedis) set(change func()) {

@@ -275,10 +275,12 @@ func (b *Bridge) renewReservation(ctx context.Context, a *attempt, slot int) {
 	a.reservation, a.renewed = entry.bytes(), b.check.mono()
 }
 
+// leasedSlot is the slot whose lease shows others that this process lives,
+// whether the lane is on it yet or not.
 func (b *Bridge) leasedSlot() (slot int, leased bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.slots.held, b.lane != nil && int(b.lane.id.Slot) == b.slots.held
+	return b.slots.held, b.slots.held != noSlot && !b.leaseLapsed()
 }
 
 // vagueReceipt is the answer about a write that another process is carrying

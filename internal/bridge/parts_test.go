@@ -58,6 +58,7 @@ func newParts(t testing.TB, redisURL string) *parts {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	settle(t, db)
 	return &parts{kafka, log, db, avro.NewCodec(&fakeRegistry{}, "")}
 }
 
@@ -72,6 +73,20 @@ func (p *parts) open(t testing.TB, change func(*bridge.Config)) *bridge.Bridge {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// settle makes the lease table count as old.
+func settle(t testing.TB, db *view.DB) {
+	t.Helper()
+	for {
+		age, err := db.TableAge(t.Context(), time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if age == time.Millisecond {
+			return
+		}
+	}
 }
 
 // apply brings a partition of the view up to the log.

@@ -55,6 +55,10 @@ type Leases interface {
 	ReleaseSlot(ctx context.Context, slot uint16, holder string) error
 	SlotHolder(ctx context.Context, slot uint16) (string, error) // "" when free
 
+	// TableAge tells for how long the table has surely kept whatever was
+	// written to it before the call; upTo stands for that long or longer.
+	TableAge(ctx context.Context, upTo time.Duration) (time.Duration, error)
+
 	// ReserveID takes an id that is free, or returns what stands there.
 	ReserveID(ctx context.Context, id string, reservation []byte, ttl time.Duration) (existing []byte, reserved bool, err error)
 	// StoreReceipt replaces the reservation; false when another value stands there.

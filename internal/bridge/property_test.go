@@ -164,7 +164,7 @@ func disturb(g *rig, random *rand.Rand, ended <-chan struct{}) {
 		case 4:
 			g.redis.set(func() { g.redis.down = !g.redis.down })
 		case 5:
-			g.redis.set(func() { clear(g.redis.table) })
+			g.redis.loseTable()
 		case 6, 7:
 			g.setClock(time.Duration(random.IntN(500)-250) * time.Millisecond)
 		}

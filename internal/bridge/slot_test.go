@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/event"
 )
@@ -101,14 +103,14 @@ func TestFlushedTable(t *testing.T) {
 		defer stopA()
 		defer stopB()
 		before := g.write(b, "incr k")
-		g.redis.set(func() { clear(g.redis.table) })
+		g.redis.loseTable()
 		time.Sleep(6 * time.Second)
 		during := g.write(b, "incr k")
 		wantSlot(t, b, during, false, "right after")
 		wantSlot(t, a, g.write(a, "incr k"), false, "right after")
 		time.Sleep(10 * time.Second) // somebody may still stamp with a lease that was flushed
 		wantSlot(t, b, g.write(b, "incr k"), false, "16 s after")
-		time.Sleep(15 * time.Second)
+		time.Sleep(25 * time.Second)
 		after := g.write(b, "incr k")
 		wantSlot(t, b, after, true, "later")
 		if after.Slot != before.Slot || after.Incarnation <= during.Incarnation {
@@ -186,8 +188,8 @@ func TestFormerSlotIsPreferred(t *testing.T) {
 		b := g.open()
 		stop := g.run(b)
 		defer stop()
-		g.redis.set(func() { clear(g.redis.table) })
-		time.Sleep(40 * time.Second)
+		g.redis.loseTable()
+		time.Sleep(45 * time.Second)
 		if s := b.State(); s.Slot != 1 || !s.Leased {
 			t.Errorf("slot %d, leased %v, want its former 1", s.Slot, s.Leased)
 		}
@@ -208,6 +210,91 @@ func TestPausedBridgeWhoseWallWasSetBack(t *testing.T) {
 		if !stampOf(after).After(stampOf(before)) {
 			t.Errorf("stamp %v after %v", stampOf(after), stampOf(before))
 		}
+	})
+}
+
+// A bridge that starts right after the table was lost must not stamp with a slot
+// that a living one, which does not know yet, still stamps with: in one
+// millisecond both would make the same stamps, and of two stream entries with one
+// id an acknowledged one is lost.
+func TestNewcomerAfterTheTableWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		old := g.open()
+		stop := g.run(old)
+		defer stop()
+		time.Sleep(7 * time.Second) // renewed 2 s ago, and in 3 s again
+		g.redis.loseTable()
+		young := g.open()
+		stopToo := g.run(young)
+		defer stopToo()
+		if len(young.State().Alarms) != 0 {
+			t.Errorf("alarms %+v: nobody has to do anything", young.State().Alarms)
+		}
+		for range 60 {
+			a, b := g.write(old, "xadd feed * from old"), g.write(young, "xadd feed * from young")
+			if stampOf(a) == stampOf(b) || a.Slot == b.Slot {
+				t.Fatalf("two entries stamped %v and %v", stampOf(a), stampOf(b))
+			}
+			if r := g.once(young, "incr k", ulid.Make().String()); r.Outcome != event.Durable {
+				t.Errorf("an idempotent write: %+v", r)
+			}
+			time.Sleep(time.Second)
+		}
+		wantSlot(t, old, g.write(old, "incr k"), true, "a minute later, the old one")
+		wantSlot(t, young, g.write(young, "incr k"), true, "a minute later, the young one")
+	})
+}
+
+// The longest that a lost lease can be trusted: the holder is cut off from Redis
+// right after a renewal, and its clock is ahead. The newcomer comes on a slot of
+// its own only when the last such stamp is long past.
+func TestNewcomerOutlastsAHolderThatIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		cut := &severedLeases{fakeRedis: g.redis}
+		old := g.openWith(func(c *bridge.Config) {
+			c.Leases, c.Wall = cut, func() time.Time { return time.Now().Add(499 * time.Millisecond) }
+		})
+		stop := g.run(old)
+		defer stop()
+		g.redis.loseTable()
+		young := g.open()
+		stopToo := g.run(young)
+		defer stopToo()
+		cut.kill()
+		var last event.Receipt
+		for r := range time.Duration(100) {
+			if w := g.write(old, "incr k"); w.Slot == 0 {
+				last = w
+			}
+			if w := g.write(young, "incr k"); w.Slot == 0 && !stampOf(w).After(stampOf(last)) {
+				t.Fatalf("after %v: stamp %v on slot 0 after %v", r*500*time.Millisecond, stampOf(w), stampOf(last))
+			} else if w.Slot == 0 {
+				return
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		t.Error("the young one never came on its slot")
+	})
+}
+
+// Who has just started Redis itself knows that nobody trusts a lost lease, and
+// has its slot at once; others that join have to wait.
+func TestAloneWithAFreshRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.redis.loseTable()
+		b := g.openWith(func(c *bridge.Config) { c.Alone = true })
+		wantSlot(t, b, g.write(b, "incr k"), true, "at once")
+		if s := g.open().State(); s.Leased {
+			t.Errorf("another one, in the same second: slot %d, leased", s.Slot)
+		}
+		stop := g.run(b)
+		defer stop()
+		g.redis.loseTable()
+		time.Sleep(6 * time.Second)
+		wantSlot(t, b, g.write(b, "incr k"), false, "when the table was lost later")
 	})
 }
 

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,6 +11,52 @@ import (
 
 // Slot leases and event-id reservations live in DB 2, apart from the view, so
 // that neither a rebuild nor a swap touches them.
+
+// The table's own condition: which run of which server it was last seen on, and
+// a key that lives for as long as the table counts as young.
+const (
+	tableRunKey   = "geokv:table:run"
+	tableYoungKey = "geokv:table:young"
+)
+
+// TableAge tells for how long the table has surely kept whatever was written to
+// it; upTo stands for that long or longer, and must always be the same. A table
+// that lost anything begins anew, at the first question after it: one that was
+// flushed lacks our note, and a server that was restarted from an old snapshot,
+// or promoted with an old copy, is another run than the note says. A server that
+// does not tell its run id shows only the first kind.
+//
+// The answer covers what its caller did before asking, not what it does next.
+func (db *DB) TableAge(ctx context.Context, upTo time.Duration) (time.Duration, error) {
+	ask := db.clients.lease.Pipeline() // on one connection: all about the same server
+	info, noted, left := ask.Info(ctx, "server"), ask.Get(ctx, tableRunKey), ask.PTTL(ctx, tableYoungKey)
+	_, _ = ask.Exec(ctx)
+	run := infoField(info.Val(), "run_id")
+	if noted.Err() == nil && left.Err() == nil && noted.Val() == run {
+		return upTo - max(0, left.Val()), nil
+	}
+	err := noted.Err()
+	if err == nil || err == redis.Nil {
+		begin := db.clients.lease.TxPipeline()
+		begin.Set(ctx, tableYoungKey, run, upTo)
+		begin.Set(ctx, tableRunKey, run, 0)
+		_, err = begin.Exec(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the age of the lease table: %w", err)
+	}
+	return 0, nil
+}
+
+// infoField reads one line of INFO, "" when it is not there.
+func infoField(info, name string) string {
+	for line := range strings.SplitSeq(info, "\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
 
 // AcquireSlot leases a producer slot for ttl; false when another holder has it.
 // holder identifies this process and incarnation.

@@ -16,6 +16,7 @@ type draft struct {
 	claims map[*source]claim // what the batch moves the positions by
 	limit  int               // bytes of log
 	bytes  int
+	broken error // what Redis broke it off with; nil: it did not
 
 	repaired map[string]int // key -> its place among the batch's installs
 }

@@ -215,6 +215,9 @@ type fakeView struct {
 	hold      chan struct{}   // Apply waits for it when not nil
 	steal     func(*fakeView) // runs once before the next Apply's compare-and-set
 	dirty     map[int32]bool  // partitions with long work left behind
+
+	breaks func(*view.Batch) error // breaks a batch off behind its first write
+	tears  int                     // how often it did
 }
 
 func newFakeView(t *testing.T) *fakeView {
@@ -273,6 +276,19 @@ func (v *fakeView) Apply(_ context.Context, b *view.Batch) ([]event.Outcome, err
 	}
 	if err := shift(&v.before); err != nil {
 		return nil, err
+	}
+	if v.breaks != nil {
+		if err := v.breaks(b); err != nil {
+			v.tears++
+			for _, r := range b.Ranges {
+				p := wal.Partition{Topic: r.Topic, Index: r.Partition}
+				pos := v.positions[p]
+				pos.Topic, pos.Partition = r.Topic, r.Partition
+				pos.Marks[0]++
+				v.positions[p] = pos
+			}
+			return nil, err
+		}
 	}
 	v.store(b)
 	if err := shift(&v.after); err != nil {

@@ -37,10 +37,17 @@ func (l *fakeLog) OffsetsAt(_ context.Context, ms int64, topics ...string) (map[
 func (l *fakeLog) Scan(_ context.Context, from, to map[wal.Partition]int64, fn func(event.Record) error) error {
 	for p, end := range to {
 		for at := from[p]; at < end; at++ {
-			if at < l.starts[p] {
+			l.mu.Lock()
+			gone := at < l.starts[p] || at >= int64(len(l.records[p]))
+			var r event.Record
+			if !gone {
+				r = l.records[p][at]
+			}
+			l.mu.Unlock()
+			if gone {
 				return &wal.DataLossError{Partition: p, Kind: wal.OutOfRange}
 			}
-			if err := fn(l.records[p][at]); err != nil {
+			if err := fn(r); err != nil {
 				return err
 			}
 		}

@@ -36,6 +36,8 @@ type Log interface {
 	Join(ctx context.Context, cfg wal.GroupConfig) (Reader, error)
 	Starts(ctx context.Context, topics ...string) (map[wal.Partition]int64, error)
 	Ends(ctx context.Context, topics ...string) (map[wal.Partition]int64, error)
+	// Scan reads a range of the log; see wal.Log.Scan.
+	Scan(ctx context.Context, from, to map[wal.Partition]int64, fn func(event.Record) error) error
 }
 
 // Reader is a group reader; *wal.Reader is one and documents the calls.

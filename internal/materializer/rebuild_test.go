@@ -12,9 +12,12 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt/crdttest"
+	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/view"
+	"github.com/geokv/geokv/internal/view/redistest"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -72,6 +75,109 @@ func TestTornPartitionOfAShortLogWaits(t *testing.T) {
 		w.wantAlarm(alarmCorrupt, false)
 		w.wantAlarm(alarmRebuilt, false)
 	})
+}
+
+// A topic that was made again begins at 0 too, without what the view was made of:
+// nothing is wiped before the log has it all again.
+func TestTornPartitionOfATopicMadeAgainWaits(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		p := w.write("us", "k")
+		w.write("us", "k")
+		w.settle()
+		whole := w.log.records[p]
+		stranger := w.incr("us", "k", 0)
+		stranger.Lane.Incarnation++
+		for say, held := range map[string][]event.Record{
+			"ends at offset 1":   whole[:1],
+			"the view never had": {encode(stranger), encode(stranger)},
+		} {
+			w.log.change(func() { w.log.records[p] = held })
+			w.tear(p)
+			w.later(10 * time.Second)
+			if at := w.view.at(p); at.Offset != 2 || !at.Torn() {
+				t.Errorf("wiped, although the log lacks records: %+v", at)
+			}
+			if why := blockedOf(w.m.State(), p); !strings.Contains(why, say) {
+				t.Errorf("state says %q, want %q", why, say)
+			}
+		}
+		w.log.change(func() { w.log.records[p] = whole })
+		w.later(5 * time.Second)
+		w.wantApplied(4)
+		w.wantAlarm(alarmCorrupt, false)
+	})
+}
+
+// A batch that Redis breaks off half-way for a reason that lasts would tear the
+// partition after every rebuild: from the second time on it waits, longer and
+// longer, with what Redis says. When the reason is gone, it goes on by itself.
+func TestBatchThatTearsThePartitionAgainWaits(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		p := w.write("us", "k")
+		other := w.write("us", "j")
+		w.settle()
+		wrong := &view.ScriptError{Err: errors.New("WRONGTYPE Operation against a key")}
+		w.view.with(func() {
+			w.view.breaks = func(b *view.Batch) error {
+				if r := b.Ranges[0]; r.Partition == p.Index && r.To > 1 { // the second event
+					return wrong
+				}
+				return nil
+			}
+		})
+		w.write("us", "k")
+		w.write("us", "j")
+		w.later(time.Hour)
+		if w.view.tears < 5 || w.view.tears > 25 {
+			t.Errorf("torn %d times in an hour", w.view.tears)
+		}
+		if why := blockedOf(w.m.State(), p); !strings.Contains(why, "WRONGTYPE") {
+			t.Errorf("state says %q", why)
+		}
+		if why := blockedOf(w.m.State(), other); why != "" {
+			t.Errorf("the other partition: %q", why)
+		}
+		w.wantAlarm(alarmView, false)
+		w.view.with(func() { w.view.breaks = nil })
+		w.later(faultMax + 5*time.Second)
+		if at := w.view.at(p); at.Offset != 2 || at.Torn() {
+			t.Errorf("the partition does not go on: %+v", at)
+		}
+		w.wantAlarm(alarmCorrupt, false)
+		if w.m.workers[p.Index].fault != nil {
+			t.Error("the fault is not forgotten")
+		}
+	})
+}
+
+// The same on a real server: a user of Redis that may not run a command.
+func TestCommandThatTheUserMayNotRunIsNamed(t *testing.T) {
+	server := redistest.Start(t)
+	raw := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer raw.Close()
+	if err := raw.Do(t.Context(), "ACL", "SETUSER", "geokv", "on", ">secret", "~*", "&*", "+@all", "-sadd").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, "redis://geokv:secret@"+server.Addr)
+	var events []event.Event
+	for i, args := range []event.Args{event.Set{Value: []byte("1")}, event.SAdd{Members: [][]byte{[]byte("m")}}} {
+		events = append(events, event.Event{
+			Version: 1, MinVersion: 1, ID: fmt.Sprint(i), Origin: "us", HLC: hlc.Timestamp{Physical: s.now - 1000 + int64(i)},
+			Lane: seven, Seq: int64(i) + 1, Key: []byte("k"), Args: args,
+		})
+	}
+	m, stop := s.run(s.db, nil)
+	s.append(events...)
+	eventually(t, "the alarm names the reason", func() bool {
+		why := m.State().Why()
+		return strings.Contains(why, "torn again") && strings.Contains(why, "can't run this command")
+	})
+	if err := raw.Do(t.Context(), "ACL", "SETUSER", "geokv", "+sadd").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitEnd(m)
+	stop()
+	s.wantFold(events)
 }
 
 // A server that may evict or forget is waited for, also when it becomes one

@@ -121,7 +121,7 @@ func (s *stats) clear(code, subject string) {
 
 // released forgets what was wrong with a partition that is no longer ours.
 func (s *stats) released(p wal.Partition) {
-	for _, code := range []string{alarmBlocked, alarmDataLoss, alarmCorrupt} {
+	for _, code := range []string{alarmBlocked, alarmDataLoss} {
 		s.clear(code, p.String())
 	}
 	s.clear(alarmCorrupt, workerName(p.Index))
@@ -239,7 +239,7 @@ func foldView(alarms []api.Alarm) []api.Alarm {
 
 func (s *stats) why(p wal.Partition) string {
 	for _, id := range []alarmID{
-		{alarmCorrupt, p.String()}, {alarmCorrupt, workerName(p.Index)}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
+		{alarmCorrupt, workerName(p.Index)}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
 		{alarmRepair, workerName(p.Index)}, {alarmView, workerName(p.Index)}, {alarmView, ""},
 	} {
 		if a, ok := s.alarms[id]; ok {

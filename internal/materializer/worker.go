@@ -28,7 +28,7 @@ const (
 //	gather  -> apply | idle    decode, drop duplicates and rejects, merge by stamp
 //	apply   -> gather          the batch took effect
 //	        -> reload          STALE: the view moved
-//	        -> recheck         the reply was lost or the view refuses writes
+//	        -> recheck         the reply was lost, the view refuses writes or broke the batch off
 //	        -> repair          an exact counter needs events from the log
 //	        -> rebuild         CORRUPT: the partition is wiped and read from the start
 //	idle    -> gather | reload records came | the view moved by itself
@@ -39,6 +39,7 @@ type worker struct {
 
 	draft *draft
 	wait  backoff
+	fault *fault // why the partition was torn, until it is passed
 
 	mu      sync.Mutex
 	sources []*source // in order of the topology
@@ -149,7 +150,19 @@ func (w *worker) apply(ctx context.Context) state {
 	case errors.As(err, &short):
 		return w.repair(short.Keys)
 	}
+	w.draft.broken = brokenOff(err)
 	return w.viewFailed(ctx, err, w.recheck)
+}
+
+// brokenOff returns the error when Redis itself answered with it: it will do so
+// again when the batch comes again.
+func brokenOff(err error) error {
+	var script *view.ScriptError
+	var blocked *view.BlockedError
+	if errors.As(err, &script) || errors.As(err, &blocked) {
+		return err
+	}
+	return nil
 }
 
 // recheck asks the view whether a batch whose reply is unknown took effect.
@@ -238,7 +251,10 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	reason := "view cannot be reached: " + err.Error()
 	hint := viewHint
 	var unfit *fail.Error
+	var script *view.ScriptError
 	switch {
+	case errors.As(err, &script):
+		reason, hint = "view cannot take a batch: "+script.Error(), faultHint
 	case errors.As(err, &blocked):
 		reason = fmt.Sprintf("view refuses writes (%s): %v", blocked.State, blocked.Err)
 	case errors.As(err, &unfit):
@@ -272,6 +288,9 @@ func (w *worker) commit(ctx context.Context, outcomes []event.Outcome) {
 			s.lanes[id] = set
 		}
 		w.m.stats.moved(s.part, s.offset)
+	}
+	if w.fault != nil && w.fault.passed() {
+		w.fault = nil
 	}
 	w.m.count(d, outcomes)
 	w.m.publish(ctx, w.sources, d, outcomes)

@@ -12,8 +12,8 @@ import (
 // event, in order of Add: Applied or Superseded.
 //
 // ErrHold, ErrStale, *CorruptError, *RepairError and *BlockedError mean that
-// nothing was written. After any other error the batch may or may not have
-// taken effect: read the position again.
+// nothing was written. After any other error, of which *ScriptError is one, the
+// batch may or may not have taken effect: read the position again.
 func (db *DB) Apply(ctx context.Context, b *Batch) ([]event.Outcome, error) {
 	xsetid, err := db.hasXSETID(ctx)
 	if err != nil {
@@ -23,7 +23,7 @@ func (db *DB) Apply(ctx context.Context, b *Batch) ([]event.Outcome, error) {
 		r := b.encode(xsetid)
 		reply, err := run(ctx, db.clients.apply, db.scripts.apply, r.keys, r.args...)
 		if err != nil {
-			return nil, fmt.Errorf("apply: %w", refusal(err))
+			return nil, broken(refusal(err))
 		}
 		again, outcomes, err := db.answer(ctx, b, r, reply)
 		if !again {

@@ -157,6 +157,19 @@ func refusal(err error) error {
 	return err
 }
 
+// broken names what a script that ran answered with: an error of the server that
+// is no refusal. Others did not come from the server.
+func broken(err error) error {
+	var blocked *BlockedError
+	var said redis.Error
+	switch {
+	case errors.As(err, &blocked):
+	case errors.As(err, &said):
+		return &ScriptError{Err: said}
+	}
+	return fmt.Errorf("apply: %w", err)
+}
+
 // Check answers whether this Redis may hold a view: version 7.0 or newer,
 // maxmemory-policy noeviction, a master, not loading. The error is a
 // *fail.Error with a hint; one without a cause is about the server's settings.

@@ -25,7 +25,7 @@ type CorruptError struct {
 
 // Error names the partition.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("apply: %s/%d was torn by a crash of Redis and has to be rebuilt from the log", e.Topic, e.Partition)
+	return fmt.Sprintf("apply: %s/%d is torn: a batch took effect in part or twice, so the partition has to be rebuilt from the log", e.Topic, e.Partition)
 }
 
 // RepairKey is a key whose counter cannot be split exactly from what Redis
@@ -46,6 +46,18 @@ type RepairError struct{ Keys []RepairKey }
 func (e *RepairError) Error() string {
 	return fmt.Sprintf("apply: %d keys need their increments from the log", len(e.Keys))
 }
+
+// ScriptError says that Redis broke the script off with an error of its own: a
+// command that geokv's user may not run, a key that somebody else gave another
+// type. The batch took effect in part or not at all; tried again it fails again
+// until the cause is gone.
+type ScriptError struct{ Err error }
+
+// Error is the server's message.
+func (e *ScriptError) Error() string { return "apply: redis broke the script off: " + e.Err.Error() }
+
+// Unwrap returns the server's error.
+func (e *ScriptError) Unwrap() error { return e.Err }
 
 // BlockedError says that Redis refuses writes. Nothing was written; wait and
 // try again, never skip.

@@ -20,7 +20,7 @@ const (
 	Internal Code = "INTERNAL" // 1: a bug or an unclassified failure
 
 	Usage    Code = "USAGE"    // 2: the request itself is malformed
-	Rejected Code = "REJECTED" // 2: a limit or a reserved name forbids the operation
+	Rejected Code = "REJECTED" // 2: well formed, and refused for good: a limit or a reserved name, somebody else's directory
 
 	NotFound Code = "NOT_FOUND" // 3
 

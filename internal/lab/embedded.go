@@ -2,8 +2,6 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,7 +77,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (Cluster, error) {
 	default:
 		return nil, fail.New(fail.Usage, "redis %q: want %s or %s", cfg.Redis, RedisEmbedded, RedisExec)
 	}
-	e := &embedded{cfg: cfg, secret: newSecret()}
+	e := &embedded{cfg: cfg, secret: datadir.NewSecret()}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.Close(context.WithoutCancel(ctx)))
 	}
@@ -313,11 +311,4 @@ func (r *region) close(ctx context.Context) (err error) {
 		r.kafka.Close()
 	}
 	return err
-}
-
-// newSecret is the password of the views, known through cluster.json only.
-func newSecret() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

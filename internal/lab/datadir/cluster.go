@@ -34,7 +34,7 @@ type Region struct {
 func (d *Dir) Publish(c Cluster) error {
 	owner, err := readOwner(d.path)
 	if err != nil {
-		return fail.Wrap(fail.Rejected, err, "read %s", filepath.Join(d.path, ownerFile))
+		return fail.Wrap(fail.Unavailable, err, "read %s", filepath.Join(d.path, ownerFile))
 	}
 	c.Owner = owner
 	text, err := json.MarshalIndent(c, "", "  ")
@@ -48,7 +48,7 @@ func (d *Dir) Publish(c Cluster) error {
 func (d *Dir) Retract() error {
 	err := os.Remove(filepath.Join(d.path, clusterFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fail.Wrap(fail.Rejected, err, "remove %s", clusterFile)
+		return fail.Wrap(fail.Unavailable, err, "remove %s", clusterFile)
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func readCluster(path string) (Cluster, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return c, fail.Wrap(fail.NotAllowed, err, "read %s", name).WithHint("the cluster belongs to another user")
 	case err != nil:
-		return c, fail.Wrap(fail.Rejected, err, "read %s", name)
+		return c, fail.Wrap(fail.Unavailable, err, "read %s", name)
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, fail.Wrap(fail.Rejected, err, "read %s", name).

@@ -62,8 +62,9 @@ type Owner struct {
 
 // Open creates the directory if needed, checks it and takes its lock. Errors
 // are *fail.Error: UNAVAILABLE when another process runs a cluster in it (the
-// message names its pid and start), REJECTED when the directory is not geokv's,
-// has another format or is damaged, NOT_ALLOWED when others could write to it.
+// message names its pid and start) or the disk fails, REJECTED when the directory
+// is not geokv's, has another format or is damaged, NOT_ALLOWED when others could
+// write to it.
 func Open(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -87,7 +88,7 @@ func Open(path string) (*Dir, error) {
 // prepare makes the directory and checks that it is ours to write to.
 func prepare(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fail.Wrap(fail.Rejected, err, "create data directory %s", path).
+		return fail.Wrap(fail.Unavailable, err, "create data directory %s", path).
 			WithHint("name another one with --data or GEOKV_DATA")
 	}
 	info, err := os.Stat(path)
@@ -108,7 +109,8 @@ func checkVersion(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return checkEmpty(path)
 	case err != nil:
-		return fail.Wrap(fail.Rejected, err, "read data directory %s", path)
+		return fail.Wrap(fail.Unavailable, err, "read data directory %s", path).
+			WithHint("name another one with --data or GEOKV_DATA")
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	switch {
@@ -126,7 +128,8 @@ func checkVersion(path string) error {
 func checkEmpty(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return fail.Wrap(fail.Rejected, err, "read data directory %s", path)
+		return fail.Wrap(fail.Unavailable, err, "read data directory %s", path).
+			WithHint("name another one with --data or GEOKV_DATA")
 	}
 	for _, e := range entries {
 		if e.Name() != lockFile && e.Name() != ownerFile { // left by a start that was interrupted
@@ -146,7 +149,8 @@ func acquire(path string) (*os.File, error) {
 		case err == nil:
 			return f, nil
 		case !errors.Is(err, errLocked):
-			return nil, fail.Wrap(fail.Rejected, err, "lock data directory %s", path)
+			return nil, fail.Wrap(fail.Unavailable, err, "lock data directory %s", path).
+				WithHint("is the disk full, or the directory read-only?")
 		case time.Now().After(deadline):
 			return nil, taken(path)
 		}
@@ -195,7 +199,7 @@ func (d *Dir) Path() string { return d.path }
 func (d *Dir) Sub(elem ...string) (string, error) {
 	path := filepath.Join(append([]string{d.path}, elem...)...)
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", fail.Wrap(fail.Rejected, err, "create %s", path).
+		return "", fail.Wrap(fail.Unavailable, err, "create %s", path).
 			WithHint("the directory is damaged, read-only or full: restore it from a copy, or name another with --data")
 	}
 	return path, nil
@@ -215,10 +219,15 @@ func (d *Dir) Token() (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}
+	token = NewSecret()
+	return token, d.write(tokenFile, []byte(token+"\n"))
+}
+
+// NewSecret makes a secret of a local cluster: 32 random bytes in hex.
+func NewSecret() string {
 	var b [32]byte
 	rand.Read(b[:])
-	token = hex.EncodeToString(b[:])
-	return token, d.write(tokenFile, []byte(token+"\n"))
+	return hex.EncodeToString(b[:])
 }
 
 func readToken(path string) (string, error) {
@@ -263,7 +272,7 @@ func (d *Dir) write(name string, text []byte) error {
 		return os.Rename(f.Name(), path)
 	}()
 	if err != nil {
-		return fail.Wrap(fail.Rejected, err, "write %s", path).WithHint("is the disk full, or the directory read-only?")
+		return fail.Wrap(fail.Unavailable, err, "write %s", path).WithHint("is the disk full, or the directory read-only?")
 	}
 	return nil
 }

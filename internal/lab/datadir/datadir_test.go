@@ -193,7 +193,7 @@ func TestDirectoriesThatAreNotOurs(t *testing.T) {
 		}
 	}
 	_, err := Open(filepath.Join(os.Args[0], "x")) // below a file
-	wantFailure(t, err, fail.Rejected)
+	wantFailure(t, err, fail.Unavailable)
 	if runtime.GOOS != "windows" {
 		path := t.TempDir()
 		os.Chmod(path, 0o777)

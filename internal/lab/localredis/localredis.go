@@ -106,7 +106,7 @@ func logFile(dir string) string { return filepath.Join(dir, "redis.log") }
 func (s *Server) launch() (err error) {
 	config := configFile(s.cfg.Dir)
 	if err := os.WriteFile(config, []byte(s.configuration()), 0o600); err != nil {
-		return fail.Wrap(fail.Rejected, err, "write the configuration of redis-server")
+		return fail.Wrap(fail.Unavailable, err, "write the configuration of redis-server")
 	}
 	s.process, err = offspring.Start(offspring.Config{
 		Name: "redis-server", LogFile: logFile(s.cfg.Dir), PIDFile: filepath.Join(s.cfg.Dir, "redis.pid"), Logger: s.cfg.Logger,

@@ -67,7 +67,7 @@ func Start(cfg Config) (*Process, error) {
 func (p *Process) launch() error {
 	logFile, err := openLog(p.cfg.LogFile)
 	if err != nil {
-		return fail.Wrap(fail.Rejected, err, "open the log of %s", p.cfg.Name).WithHint("is the disk full?")
+		return fail.Wrap(fail.Unavailable, err, "open the log of %s", p.cfg.Name).WithHint("is the disk full?")
 	}
 	defer logFile.Close() // the child has its own
 	cmd := p.cfg.Command()

@@ -52,11 +52,11 @@ func (c *Cluster) archive(kind, of string) []string {
 func Train(ctx context.Context, parts stack.Parts, cfg Config) (err error) {
 	path, err := os.MkdirTemp("", "geokv-train-")
 	if err != nil {
-		return fail.Wrap(fail.Rejected, err, "make a directory for the trial run")
+		return fail.Wrap(fail.Unavailable, err, "make a directory for the trial run")
 	}
 	defer os.RemoveAll(path)
 	if err := os.MkdirAll(filepath.Dir(parts.Archive("kafka")), 0o755); err != nil {
-		return fail.Wrap(fail.Rejected, err, "make a directory for archives of classes")
+		return fail.Wrap(fail.Unavailable, err, "make a directory for archives of classes")
 	}
 	if cfg.Dir, err = datadir.Open(path); err != nil {
 		return err

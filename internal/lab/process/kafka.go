@@ -81,7 +81,7 @@ func (c *Cluster) format(ctx context.Context, r *region, file, data string) erro
 		return writePart(template, first)
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
-		return fail.Wrap(fail.Rejected, err, "create %s", data)
+		return fail.Wrap(fail.Unavailable, err, "create %s", data)
 	}
 	if err := writePart(filepath.Join(data, "bootstrap.checkpoint"), first); err != nil {
 		return err

@@ -19,8 +19,6 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -97,7 +95,7 @@ func start(ctx context.Context, cfg Config, training bool) (*Cluster, error) {
 		return nil, fail.New(fail.Unavailable, "run the process stack on Windows: Kafka is not kept going there").
 			WithHint("use the embedded stack, or Linux under WSL")
 	}
-	c := &Cluster{cfg: cfg, training: training, secret: newSecret(), links: map[geo.Flow]*link{}, mirrors: map[string]*mirror{}}
+	c := &Cluster{cfg: cfg, training: training, secret: datadir.NewSecret(), links: map[geo.Flow]*link{}, mirrors: map[string]*mirror{}}
 	if err := c.start(ctx); err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer cancel()
@@ -310,17 +308,10 @@ func (r *region) close(ctx context.Context, grace time.Duration) (err error) {
 	return err
 }
 
-// newSecret is the password of the views, known through cluster.json only.
-func newSecret() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
 // writePart writes a file that a process reads.
 func writePart(path string, text []byte) error {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return fail.Wrap(fail.Rejected, err, "write %s", path).WithHint("is the disk full?")
+		return fail.Wrap(fail.Unavailable, err, "write %s", path).WithHint("is the disk full?")
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (w *world) openApp() {
 	w.Helper()
 	a, err := app.Open(w.Context(), app.Config{
 		Cluster: w.config, Roles: app.Roles{Write: true, Materialize: true, Observe: true},
-		Lab: port{w.cluster}, Logger: slog.New(slog.DiscardHandler),
+		Lab: w.describe, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -150,14 +150,13 @@ func (w *world) openApp() {
 	w.await("every region ready", 60*time.Second, func() error { return a.Ready(w.Context()) })
 }
 
-// port shows the cluster as the application knows it.
-type port struct{ *process.Cluster }
-
-func (p port) Regions() (regions []api.LabRegion) {
-	for _, r := range p.Endpoints().Regions {
-		regions = append(regions, api.LabRegion{Region: r.Region.Name, Up: p.RegionUp(r.Region.Name)})
+// describe shows the cluster as the application knows it.
+func (w *world) describe() api.Lab {
+	state := api.Lab{Stack: w.cluster.Stack(), Links: w.cluster.Links()}
+	for _, name := range w.topology.Names() {
+		state.Regions = append(state.Regions, api.LabRegion{Region: name, Up: w.cluster.RegionUp(name)})
 	}
-	return regions
+	return state
 }
 
 // build makes the geokv binary.

@@ -58,9 +58,32 @@ func (b *Bridge) tryClaim(ctx context.Context, a *attempt, op event.Operation) (
 	}
 	if reserved {
 		a.setReservation(mine)
-		return nil, false, nil
+		receipt, err := b.recall(ctx, a, op)
+		return receipt, false, err
 	}
 	return b.judge(ctx, a, op, existing)
+}
+
+// recall looks for an id that the table found free among the records from before
+// the table began: it may have been used under one that was lost. Nothing is read
+// once the table has lasted for as long as an id is remembered.
+func (b *Bridge) recall(ctx context.Context, a *attempt, op event.Operation) (*event.Receipt, error) {
+	now := b.cfg.Wall()
+	age, err := b.cfg.Leases.TableAge(ctx, rememberFor)
+	if err != nil {
+		b.giveUp(a)
+		return nil, noTable(err, a.id)
+	}
+	if age >= rememberFor {
+		return nil, nil
+	}
+	receipt, err := b.find(ctx, a.id, op, now.Add(-rememberFor), now.Add(-age+lookBack))
+	if err != nil {
+		b.giveUp(a)
+		return nil, unreadable(err, a.id, op)
+	}
+	b.storeFound(ctx, a, receipt)
+	return receipt, nil
 }
 
 func (b *Bridge) newReservation(a *attempt, atMS int64) []byte {
@@ -129,20 +152,38 @@ func (b *Bridge) takeOver(ctx context.Context, a *attempt, op event.Operation, e
 		}
 	}
 	a.setReservation(mine)
-	receipt, err := b.find(ctx, a.id, op.Key, entry.AtMS-lookBack.Milliseconds())
+	receipt, err := b.findOf(ctx, a, op, entry)
 	if err != nil {
 		b.handBack(a, entry)
-		return nil, false, fail.Wrap(fail.Unavailable, err, "look for event id %q in %s/%d", a.id, b.topic, partitionOf(op)).
-			WithHint("the process that held it is gone and the log cannot be read now; retry with the same id")
+		return nil, false, unreadable(err, a.id, op)
 	}
+	b.storeFound(ctx, a, receipt)
+	return receipt, false, nil
+}
+
+// findOf looks for what became of a dead holder's reservation. In a young table
+// the holder may have died before it looked further back itself.
+func (b *Bridge) findOf(ctx context.Context, a *attempt, op event.Operation, entry idEntry) (*event.Receipt, error) {
+	now, since := b.cfg.Wall(), time.UnixMilli(entry.AtMS)
+	age, err := b.cfg.Leases.TableAge(ctx, rememberFor)
+	if err != nil {
+		return nil, err
+	}
+	if earlier := now.Add(-rememberFor); age < rememberFor && earlier.Before(since) {
+		since = earlier
+	}
+	return b.find(ctx, a.id, op, since, time.Time{})
+}
+
+// storeFound puts a receipt that was found in the log where repeats find it.
+func (b *Bridge) storeFound(ctx context.Context, a *attempt, receipt *event.Receipt) {
 	if receipt == nil {
-		return nil, false, nil
+		return
 	}
 	done := idEntry{Digest: a.digest, Receipt: receipt}.bytes()
-	if _, err := b.cfg.Leases.StoreReceipt(ctx, a.id, mine, done, rememberFor); err != nil {
+	if _, err := b.cfg.Leases.StoreReceipt(ctx, a.id, a.reserved(), done, rememberFor); err != nil {
 		b.log.Warn("receipt found in the log but not stored", "event_id", a.id, "error", err)
 	}
-	return receipt, false, nil
 }
 
 // handBack leaves the reservation to whoever comes next.
@@ -155,22 +196,23 @@ func (b *Bridge) handBack(a *attempt, entry idEntry) {
 	}
 }
 
-// find looks for an event id among the records of the key's partition that were
-// written at sinceMS or later; nil when it is not there.
-func (b *Bridge) find(ctx context.Context, id string, key []byte, sinceMS int64) (*event.Receipt, error) {
-	p := wal.Partition{Topic: b.topic, Index: geo.PartitionOf(key)}
-	starts, err := b.cfg.Log.OffsetsAt(ctx, sinceMS, b.topic)
+// find looks for an event id among the records of the operation's key that were
+// written between since and until, zero for now; nil when it is not there. An
+// event of that id that is another operation is an error.
+func (b *Bridge) find(ctx context.Context, id string, op event.Operation, since, until time.Time) (*event.Receipt, error) {
+	starts, err := b.cfg.Log.OffsetsAt(ctx, since.Add(-lookBack).UnixMilli(), b.topic)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := b.cfg.Log.Ends(ctx, b.topic)
+	ends, err := b.endsAt(ctx, until)
 	if err != nil {
 		return nil, err
 	}
+	p := wal.Partition{Topic: b.topic, Index: partitionOf(op)}
 	from, to := map[wal.Partition]int64{p: starts[p]}, map[wal.Partition]int64{p: ends[p]}
 	var found *event.Receipt
 	err = b.cfg.Log.Scan(ctx, from, to, func(r event.Record) error {
-		if !bytes.Equal(r.Key, key) {
+		if !bytes.Equal(r.Key, op.Key) {
 			return nil
 		}
 		e, err := b.cfg.Codec.Decode(ctx, r)
@@ -181,6 +223,8 @@ func (b *Bridge) find(ctx context.Context, id string, key []byte, sinceMS int64)
 			return err
 		case e.ID != id:
 			return nil
+		case !isOf(e, op):
+			return otherOperation(id)
 		}
 		receipt := receiptOf(e, r.Partition, r.Offset, event.Durable)
 		found = &receipt
@@ -190,4 +234,33 @@ func (b *Bridge) find(ctx context.Context, id string, key []byte, sinceMS int64)
 		err = nil
 	}
 	return found, err
+}
+
+func (b *Bridge) endsAt(ctx context.Context, until time.Time) (map[wal.Partition]int64, error) {
+	if until.IsZero() {
+		return b.cfg.Log.Ends(ctx, b.topic)
+	}
+	return b.cfg.Log.OffsetsAt(ctx, until.UnixMilli(), b.topic)
+}
+
+// isOf reports whether e is what op becomes at its stamp.
+func isOf(e event.Event, op event.Operation) bool {
+	args, err := op.ArgsAt(e.HLC.Physical)
+	if err != nil {
+		return false
+	}
+	wanted := e
+	wanted.Args = args
+	got, err := event.Marshal(e)
+	want, errToo := event.Marshal(wanted)
+	return err == nil && errToo == nil && bytes.Equal(got, want)
+}
+
+// unreadable explains why an id that may have been used cannot be decided about.
+func unreadable(err error, id string, op event.Operation) error {
+	if fail.CodeOf(err) == fail.Rejected {
+		return err
+	}
+	return fail.Wrap(fail.Unavailable, err, "look for event id %q in partition %d of the log", id, partitionOf(op)).
+		WithHint("an earlier write with this id may be there, and the log cannot be read now; retry with the same id")
 }

@@ -57,15 +57,18 @@ type attempts struct {
 
 // writeOnce writes an operation that has an event id.
 //
-//	free                      -> reserve it, write, store the receipt
+//	free                      -> reserve it, write, store the receipt; in a table
+//	                             that began less than ten minutes ago, look for the
+//	                             id in the log first
 //	a receipt                 -> that is the answer
 //	pending here or elsewhere -> wait for it
 //	pending, holder is gone   -> take it over, look for the id in the log,
 //	                             append only if it is not there
 //
-// Without the table there is no safety, so the write is refused. The limit: a
-// table that was flushed has forgotten, and a holder that is cut off from Redis
-// for longer than its lease while its record is still queued looks gone.
+// Without the table there is no safety, so the write is refused. The limits: of
+// a record that is still queued when the table is lost only its own bridge knows,
+// so a repeat to another one is appended too; and a holder that is cut off from
+// Redis for longer than its lease while its record is queued looks gone.
 func (b *Bridge) writeOnce(ctx context.Context, op event.Operation) (event.Receipt, error) {
 	a, mine := b.attempts.enter(op)
 	if a.digest != digestOf(op) {

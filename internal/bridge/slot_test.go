@@ -264,16 +264,16 @@ func TestNewcomerOutlastsAHolderThatIsCutOff(t *testing.T) {
 		defer stopToo()
 		cut.kill()
 		var last event.Receipt
-		for r := range time.Duration(100) {
+		for r := range time.Duration(500) {
 			if w := g.write(old, "incr k"); w.Slot == 0 {
 				last = w
 			}
 			if w := g.write(young, "incr k"); w.Slot == 0 && !stampOf(w).After(stampOf(last)) {
-				t.Fatalf("after %v: stamp %v on slot 0 after %v", r*500*time.Millisecond, stampOf(w), stampOf(last))
+				t.Fatalf("after %v: stamp %v on slot 0 after %v", r*100*time.Millisecond, stampOf(w), stampOf(last))
 			} else if w.Slot == 0 {
 				return
 			}
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
 		t.Error("the young one never came on its slot")
 	})

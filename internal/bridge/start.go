@@ -3,15 +3,17 @@ package bridge
 import (
 	"context"
 
+	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/wal"
 )
 
 // start makes the bridge ready, once. Without the floor of the clock no stamp
 // may be made: one that is already in the log could be made again.
 //
-//	schema id -> floor of the clock -> clock check -> slot and lane
+//	schema id -> our region in the log -> floor of the clock -> clock check -> slot and lane
 func (b *Bridge) start(ctx context.Context) error {
 	if b.ready.Load() {
 		return nil
@@ -26,38 +28,78 @@ func (b *Bridge) start(ctx context.Context) error {
 	if err := b.cfg.Codec.Prepare(ctx, b.topic); err != nil {
 		return notReady(err, "register the schema of "+b.topic)
 	}
-	floor, err := b.floor(ctx)
+	newest, err := b.cfg.Log.MaxTimestamps(ctx, b.topic)
 	if err != nil {
+		return notReady(err, "read the newest timestamps of "+b.topic)
+	}
+	if err := b.checkIndex(ctx, newest); err != nil {
 		return err
 	}
-	b.clock.Floor(floor)
+	b.clock.Floor(b.floor(ctx, newest))
 	b.checkClock(ctx)
 	b.leaseSlot(ctx)
 	b.ready.Store(true)
 	return nil
 }
 
-// floor is the greatest stamp that this region may have made: what stands in its
-// own log and what its view has applied of it. Nothing else is kept, since a
-// stamp that is not in a log was never seen. Other regions' stamps are merged
-// like any that are read: one from the far future is not followed, or it would
-// stop this region's writes for good at its next start. A view out of reach is left out
-// with an alarm: the guard reads it again before each write.
-func (b *Bridge) floor(ctx context.Context) (hlc.Timestamp, error) {
-	newest, err := b.cfg.Log.MaxTimestamps(ctx, b.topic)
-	if err != nil {
-		return hlc.Timestamp{}, notReady(err, "read the newest timestamps of "+b.topic)
+// checkIndex compares the region's index with the one in the stamps of its own
+// log. Under a wrong index this region's stamps could equal another region's, and
+// of two writes one would be lost: then the bridge must not start. It looks at the
+// newest record of each partition that has one (the keys of newest); one stray
+// record among them stops nobody.
+func (b *Bridge) checkIndex(ctx context.Context, newest map[wal.Partition]int64) error {
+	if len(newest) == 0 {
+		return nil
 	}
+	ends, err := b.cfg.Log.Ends(ctx, b.topic)
+	if err != nil {
+		return notReady(err, "read the ends of "+b.topic)
+	}
+	from, to := map[wal.Partition]int64{}, map[wal.Partition]int64{}
+	for p := range newest {
+		from[p], to[p] = ends[p]-1, ends[p]
+	}
+	ours, other := false, -1
+	err = b.cfg.Log.Scan(ctx, from, to, func(r event.Record) error {
+		e, err := b.cfg.Codec.Decode(ctx, r)
+		switch {
+		case err != nil: // tells nothing
+		case int(e.HLC.Region) == b.cfg.Region.Index:
+			ours = true
+		default:
+			other = int(e.HLC.Region)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return notReady(err, "read the newest records of "+b.topic)
+	case ours || other < 0:
+		return nil
+	}
+	return fail.New(fail.Usage, "start the bridge of %s: its log was written with region index %d, and it is configured with %d",
+		b.cfg.Region.Name, other, b.cfg.Region.Index).
+		WithHint("give %s the index %d, in this and every other process of the cluster: an index belongs to its region for ever", b.cfg.Region.Name, other)
+}
+
+// floor is the greatest stamp that this region may have made: what stands in its
+// own log (newest: milliseconds) and what its view has applied of it. Nothing else
+// is kept, since a stamp that is not in a log was never seen. A record's timestamp
+// has no logical part, and need not: the first lane begins in a later millisecond.
+// Other regions' stamps are merged like any that are read: one from the far future
+// is not followed, or it would stop this region's writes for good at its next
+// start. A view out of reach is left out with an alarm: the guard reads it again
+// before each write.
+func (b *Bridge) floor(ctx context.Context, newest map[wal.Partition]int64) hlc.Timestamp {
 	var floor hlc.Timestamp
 	for _, ms := range newest {
-		// Record timestamps carry no logical part, so assume the greatest.
-		floor = hlc.Max(floor, hlc.Timestamp{Physical: ms, Logical: hlc.MaxLogical})
+		floor = hlc.Max(floor, hlc.Timestamp{Physical: ms})
 	}
 	applied, err := b.appliedFloor(ctx)
 	if err != nil {
 		b.alarms.raise(AlarmUnguarded, "the view's positions cannot be read: "+err.Error(), "check the region's Redis")
 	}
-	return hlc.Max(floor, applied), nil
+	return hlc.Max(floor, applied)
 }
 
 // appliedFloor returns the greatest applied stamp of the own topic and witnesses

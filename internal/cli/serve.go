@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -65,16 +67,17 @@ func (s *session) serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	return s.host(ctx, a, cfg.HTTP, nil, func(address string) error {
-		s.printer.Note("serving %s on http://%s", joinWords(a.Regions()), address)
+	return s.host(ctx, a, cfg.HTTP, nil, func(ctx context.Context, address string) error {
+		s.printer.Note("serving %s on http://%s", strings.Join(a.Regions(), " "), address)
+		<-ctx.Done()
 		return nil
 	})
 }
 
-// host runs an App and its API until ctx ends or a part can never go on: it
-// listens, announces, runs, and shuts down in the order of the data's way: no
-// new requests, then records on their way, then the parts.
-func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.Lab, announce func(address string) error) error {
+// host runs an App and its API around work, whose context ends when a part can
+// never go on. It then shuts down in the order of the data's way: no new
+// requests, then records on their way, then the parts.
+func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.Lab, work func(ctx context.Context, address string) error) error {
 	listener, err := net.Listen("tcp", h.Listen)
 	if err != nil {
 		_ = s.closeApp(a)
@@ -86,24 +89,21 @@ func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.L
 	if err != nil {
 		return errors.Join(err, listener.Close(), s.closeApp(a))
 	}
-	running, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	ended := make(chan error, 2)
-	go func() { ended <- a.Run(running) }()
-	go func() { ended <- server.Serve(listener) }()
-	announced := announce(address)
-	if announced == nil {
-		select {
-		case <-ctx.Done():
-		case announced = <-ended:
-			ended <- nil
-		}
-	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var parts sync.WaitGroup
+	var ran, served error
+	parts.Go(func() { defer stop(); ran = a.Run(running) })
+	parts.Go(func() { defer stop(); served = server.Serve(listener) })
+	worked := work(running, address)
+
 	closing, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
-	failed := server.Shutdown(closing)
-	stop(nil)
-	return errors.Join(announced, failed, a.Close(closing), <-ended, <-ended)
+	shut := server.Shutdown(closing)
+	stop()
+	closed := a.Close(closing)
+	parts.Wait()
+	return errors.Join(worked, ran, served, shut, closed)
 }
 
 func cannotListen(err error, listen string) error {

@@ -144,9 +144,7 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 	}
 	options.Regions, options.Title = e.app.Regions(), "embedded here"
 	options.Notice = "no cluster was running: started one here, it ends with this screen"
-	running, stop := context.WithCancel(ctx)
-	shown := make(chan error, 1)
-	err = s.host(running, e.app, h, labPort{e.cluster}, func(address string) error {
+	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(ctx context.Context, address string) error {
 		url := "http://" + address
 		if err := errors.Join(e.publish(url), e.startSim(ctx, upOptions{sim: o.sim})); err != nil {
 			return err
@@ -156,17 +154,8 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 			return err
 		}
 		options.Source, options.API = &tuiSource{now: c}, url
-		go func() {
-			defer stop()
-			shown <- tui.Run(running, options)
-		}()
-		return nil
+		return tui.Run(ctx, options)
 	})
-	started := options.Source != nil
-	stop()
-	if started {
-		err = errors.Join(<-shown, err)
-	}
 	return errors.Join(err, e.close())
 }
 

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/app"
+	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/lab"
+	"github.com/geokv/geokv/internal/lab/datadir"
+)
+
+// hosted is a cluster that this process runs, of either stack.
+type hosted struct {
+	dir     *datadir.Dir
+	cluster lab.Cluster
+	app     *app.App
+	token   string
+	fresh   bool // the token was made just now
+}
+
+// startCluster takes the data directory, starts the stack and opens the
+// application on it. What was started is stopped again when a step fails.
+func (s *session) startCluster(ctx context.Context, o labOptions) (*hosted, error) {
+	e := &hosted{}
+	if err := s.start(ctx, e, o); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+func (s *session) start(ctx context.Context, e *hosted, o labOptions) error {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return err
+	}
+	if cfg.External() {
+		return fail.New(fail.Usage, "up: %s names an external cluster", cfg.File).
+			WithHint("geokv serve runs against it; geokv up elsewhere, or with --config naming another file, runs one of its own")
+	}
+	topology := cfg.Topology
+	if topology.Len() == 0 {
+		topology = geo.Default()
+	}
+	path, err := s.dataDir()
+	if err != nil {
+		return err
+	}
+	if e.dir, err = datadir.Open(path); err != nil {
+		return err
+	}
+	e.fresh = !e.dir.HasToken()
+	if e.token, err = e.dir.Token(); err != nil {
+		return err
+	}
+	if e.cluster, err = s.startStack(ctx, o, topology, e.dir); err != nil {
+		return err
+	}
+	e.app, err = app.Open(ctx, app.Config{
+		Cluster:    endpoints(topology, e.cluster.Endpoints()),
+		Roles:      app.Roles{Write: true, Materialize: true, Observe: true},
+		FreshViews: e.cluster.FreshViews(), OnReady: e.viewReady(s.log),
+		Version: s.env.Build.Version, Lab: labPort{e.cluster}.Describe, Logger: s.log,
+	})
+	return err
+}
+
+// viewReady opens a rebuilt view to strangers.
+func (e *hosted) viewReady(log *slog.Logger) func(string) {
+	return func(region string) {
+		if err := e.cluster.ViewReady(region, true); err != nil {
+			log.Error("open the view to other clients", "region", region, "error", err)
+		}
+	}
+}
+
+// persistent is where the stack keeps its data; nil keeps it in memory.
+func (s *session) persistent(dir *datadir.Dir) *datadir.Dir {
+	if s.memory {
+		return nil
+	}
+	return dir
+}
+
+// endpoints describes a stack's regions as a configuration would.
+func endpoints(topology geo.Topology, e lab.Endpoints) config.Cluster {
+	c := config.Cluster{Topology: topology, Registry: config.Registry{URL: e.RegistryURL}}
+	for _, r := range e.Regions {
+		c.Regions = append(c.Regions, config.RegionEndpoint{
+			Region: r.Region, Brokers: r.Brokers, RedisURL: config.URL(r.RedisURL), RedisAddr: r.RedisAddr,
+		})
+	}
+	return c
+}
+
+// clusterOf describes a running cluster of another process.
+func clusterOf(running datadir.Cluster) (config.Cluster, error) {
+	e := lab.Endpoints{RegistryURL: running.Registry}
+	var regions []geo.Region
+	for _, r := range running.Regions {
+		region := geo.Region{Name: r.Name, Index: r.Index}
+		regions = append(regions, region)
+		e.Regions = append(e.Regions, lab.RegionEndpoint{Region: region, Brokers: r.Kafka, RedisURL: r.RedisURL, RedisAddr: r.Redis})
+	}
+	topology, err := geo.NewTopology(regions...)
+	return endpoints(topology, e), err
+}
+
+func (e *hosted) httpSettings(listen string) (config.HTTP, error) {
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	return config.HTTP{Listen: listen, Token: config.Secret(e.token)}, nil
+}
+
+// publish lets other commands find the cluster.
+func (e *hosted) publish(url string) error {
+	c := datadir.Cluster{API: url, Registry: e.cluster.Endpoints().RegistryURL}
+	for _, r := range e.cluster.Endpoints().Regions {
+		c.Regions = append(c.Regions, datadir.Region{
+			Name: r.Region.Name, Index: r.Region.Index, Kafka: r.Brokers, Redis: r.RedisAddr, RedisURL: r.RedisURL,
+		})
+	}
+	return e.dir.Publish(c)
+}
+
+func (e *hosted) startSim(ctx context.Context, o upOptions) error {
+	if o.sim == 0 {
+		return nil
+	}
+	_, err := e.app.Simulator().Start(ctx, api.SimStart{Rate: o.sim, Seed: o.seed})
+	return err
+}
+
+// stackGrace is how long the end of a stack may take: brokers close their logs.
+const stackGrace = 20 * time.Second
+
+// close ends the stack and gives the directory back. The application was closed
+// by its host.
+func (e *hosted) close() error {
+	var failures []error
+	if e.dir != nil {
+		failures = append(failures, e.dir.Retract())
+	}
+	if e.cluster != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stackGrace)
+		defer cancel()
+		failures = append(failures, e.cluster.Close(ctx))
+	}
+	if e.dir != nil {
+		failures = append(failures, e.dir.Close())
+	}
+	return errors.Join(failures...)
+}

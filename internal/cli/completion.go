@@ -1,11 +1,19 @@
 package cli
 
 import (
+	"context"
 	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
 )
 
 // bashAlone lets the script work where the package bash-completion is not
@@ -59,4 +67,80 @@ running cluster.`,
 		},
 	}
 	return group("other", cmd)
+}
+
+// completeRegions offers the regions of the cluster after a flag.
+func (s *session) completeRegions(cmd *cobra.Command, flag string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return append(s.knownRegions(cmd.Context()), allRegions), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+func (s *session) knownRegions(ctx context.Context) []string {
+	b, err := s.forCompletion(ctx)
+	if err != nil {
+		return nil
+	}
+	defer s.disconnect(b)
+	return b.Regions()
+}
+
+// completeKeys offers keys that start with what was typed.
+func (s *session) completeKeys(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp
+	if len(args) > 0 {
+		return nil, directive
+	}
+	b, err := s.forCompletion(cmd.Context())
+	if err != nil {
+		return nil, directive
+	}
+	defer s.disconnect(b)
+	return keysStarting(cmd.Context(), b, typed), directive
+}
+
+// forCompletion connects with little patience: a shell is waiting.
+func (s *session) forCompletion(ctx context.Context) (backend, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.connect(ctx, need{})
+}
+
+func sortedCompletions(keys []event.Bytes, prefix string) []cobra.Completion {
+	var found []cobra.Completion
+	for _, k := range keys {
+		if text := string(k); strings.HasPrefix(text, prefix) && out.Safe(text) == text {
+			found = append(found, text)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// keysStarting asks for a page of keys with a prefix.
+func keysStarting(ctx context.Context, b backend, prefix string) []cobra.Completion {
+	page, err := b.Keys(ctx, api.KeysQuery{Region: b.Regions()[0], Match: globEscape(prefix) + "*", Limit: 1000})
+	if err != nil {
+		return nil
+	}
+	return sortedCompletions(page.Keys, prefix)
+}
+
+// globEscape makes a text match itself in a glob.
+func globEscape(text string) string {
+	var escaped []byte
+	for i := range len(text) {
+		switch text[i] {
+		case '*', '?', '[', ']', '\\', '^':
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, text[i])
+	}
+	return string(escaped)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geokv/geokv/internal/app"
-	"github.com/geokv/geokv/internal/fail"
 )
 
 func newMaterialize(s *session) *cobra.Command {
@@ -31,20 +30,9 @@ it to share the partitions; any of them may be killed at any time.`,
 }
 
 func (s *session) materialize(ctx context.Context, regions []string) error {
-	cfg, err := s.loadConfig()
+	cluster, err := s.anyCluster("materialize", "write a geokv.yaml or name one with --config; geokv up keeps its own views")
 	if err != nil {
 		return err
-	}
-	cluster := cfg.Cluster
-	if !cfg.External() {
-		running, _, err := s.running()
-		if err != nil {
-			return fail.Wrap(fail.Usage, err, "materialize: no configuration names a cluster").
-				WithHint("write a geokv.yaml or name one with --config; geokv up keeps its own views")
-		}
-		if cluster, err = clusterOf(running); err != nil {
-			return err
-		}
 	}
 	a, err := openAdmitted(ctx, app.Config{
 		Cluster: cluster, Regions: regions, Roles: app.Roles{Materialize: true},

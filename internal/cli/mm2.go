@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -80,7 +79,7 @@ func (s *session) mm2Config(o mm2ConfigOptions) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
 	}
-	cluster, err := s.anyCluster("mm2 config")
+	cluster, err := s.anyCluster("mm2 config", hintNameCluster)
 	if err != nil {
 		return err
 	}
@@ -108,23 +107,6 @@ func flowNames(t geo.Topology) []string {
 		names = append(names, f.String())
 	}
 	return names
-}
-
-// anyCluster is the configured cluster, else the one that runs here.
-func (s *session) anyCluster(verb string) (config.Cluster, error) {
-	cfg, err := s.loadConfig()
-	if err != nil {
-		return config.Cluster{}, err
-	}
-	if cfg.External() {
-		return cfg.Cluster, nil
-	}
-	running, _, err := s.running()
-	if err != nil {
-		return config.Cluster{}, fail.Wrap(fail.Usage, err, "%s: no configuration names a cluster", verb).
-			WithHint("write a geokv.yaml (examples/geokv.yaml) or name one with --config")
-	}
-	return clusterOf(running)
 }
 
 func (o mm2ConfigOptions) forCluster(cluster config.Cluster) mm2.Config {
@@ -263,12 +245,4 @@ func readBounded(r io.Reader) ([]byte, error) {
 		return nil, fail.Wrap(fail.Usage, err, "read the property file")
 	}
 	return text, nil
-}
-
-// path is relative to the working directory of the command.
-func (s *session) path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(s.env.Dir, name)
 }

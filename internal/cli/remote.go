@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/event"
@@ -69,28 +67,6 @@ func emitAll(observations []api.Observation, emit func(api.Observation) error) e
 func (r *remote) Close(context.Context) error {
 	r.CloseIdleConnections()
 	return nil
-}
-
-// keysStarting asks for a page of keys with a prefix.
-func keysStarting(ctx context.Context, b backend, prefix string) []cobra.Completion {
-	page, err := b.Keys(ctx, api.KeysQuery{Region: b.Regions()[0], Match: globEscape(prefix) + "*", Limit: 1000})
-	if err != nil {
-		return nil
-	}
-	return sortedCompletions(page.Keys, prefix)
-}
-
-// globEscape makes a text match itself in a glob.
-func globEscape(text string) string {
-	var escaped []byte
-	for i := range len(text) {
-		switch text[i] {
-		case '*', '?', '[', ']', '\\', '^':
-			escaped = append(escaped, '\\')
-		}
-		escaped = append(escaped, text[i])
-	}
-	return string(escaped)
 }
 
 // needsServer is the error of a command that only a running server can serve.

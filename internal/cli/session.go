@@ -4,14 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"slices"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/geokv/geokv/internal/config"
-	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab/datadir"
 	"github.com/geokv/geokv/internal/out"
@@ -166,6 +165,27 @@ func (s *session) token(found string) string {
 	return found
 }
 
+// hintNameCluster is the remedy of most commands that find no cluster.
+const hintNameCluster = "write a geokv.yaml (examples/geokv.yaml) or name one with --config"
+
+// anyCluster is the configured cluster, else the one that runs here; hint is the
+// remedy when there is neither.
+func (s *session) anyCluster(verb, hint string) (config.Cluster, error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return config.Cluster{}, err
+	}
+	if cfg.External() {
+		return cfg.Cluster, nil
+	}
+	running, _, err := s.running()
+	if err != nil {
+		return config.Cluster{}, fail.Wrap(fail.Usage, err, "%s: no configuration names a cluster", verb).
+			WithHint("%s", hint)
+	}
+	return clusterOf(running)
+}
+
 // served tries the server that the configuration says listens; nil when none
 // answers or the command wants to be a bridge of its own.
 func (s *session) served(ctx context.Context, cfg *config.Config, n need) backend {
@@ -191,56 +211,10 @@ func (s *session) disconnect(b backend) {
 	}
 }
 
-// completeRegions offers the regions of the cluster after a flag.
-func (s *session) completeRegions(cmd *cobra.Command, flag string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return append(s.knownRegions(cmd.Context()), allRegions), cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-func (s *session) knownRegions(ctx context.Context) []string {
-	b, err := s.forCompletion(ctx)
-	if err != nil {
-		return nil
+// path is relative to the working directory of the command.
+func (s *session) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
-	defer s.disconnect(b)
-	return b.Regions()
-}
-
-// completeKeys offers keys that start with what was typed.
-func (s *session) completeKeys(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	const directive = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 {
-		return nil, directive
-	}
-	b, err := s.forCompletion(cmd.Context())
-	if err != nil {
-		return nil, directive
-	}
-	defer s.disconnect(b)
-	return keysStarting(cmd.Context(), b, typed), directive
-}
-
-// forCompletion connects with little patience: a shell is waiting.
-func (s *session) forCompletion(ctx context.Context) (backend, error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	return s.connect(ctx, need{})
-}
-
-func sortedCompletions(keys []event.Bytes, prefix string) []cobra.Completion {
-	var found []cobra.Completion
-	for _, k := range keys {
-		if text := string(k); strings.HasPrefix(text, prefix) && out.Safe(text) == text {
-			found = append(found, text)
-		}
-	}
-	slices.Sort(found)
-	return found
+	return filepath.Join(s.env.Dir, name)
 }

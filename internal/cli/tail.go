@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,11 +76,11 @@ type tailPlan struct {
 
 func (o tailOptions) plan(now time.Time, words []string) (p tailPlan, err error) {
 	p = tailPlan{live: !o.exit && o.until == "", settle: o.settle}
-	if p.filter, err = filter.Parse(joinWords(words)); err != nil {
+	if p.filter, err = filter.Parse(strings.Join(words, " ")); err != nil {
 		return p, fail.Wrap(fail.Usage, err, "read the filter")
 	}
 	if o.format != "" {
-		t, err := out.ParseTemplate(o.format, out.TailTokens())
+		t, err := out.ParseTemplate(o.format, tailTokens())
 		if err != nil {
 			return p, err
 		}

@@ -210,6 +210,30 @@ func lagOf(row timeline.Row) string {
 	return "-"
 }
 
+// tailTokens are the tokens of a template, for which token gives the text.
+func tailTokens() []out.Token {
+	return []out.Token{
+		{Name: "t", Help: "time of the write, RFC 3339 in UTC with milliseconds"},
+		{Name: "ms", Help: "time of the write, Unix milliseconds"},
+		{Name: "hlc", Help: "stamp, physical.logical@region"},
+		{Name: "id", Help: "event id"},
+		{Name: "r", Help: "origin region"},
+		{Name: "k", Help: "key"},
+		{Name: "op", Help: "operation"},
+		{Name: "v", Help: "its arguments as JSON"},
+		{Name: "topic", Help: "topic"},
+		{Name: "p", Help: "partition"},
+		{Name: "o", Help: "offset on the Kafka where it was seen first"},
+		{Name: "lane", Help: "lane, slot.incarnation"},
+		{Name: "seq", Help: "sequence number in the lane"},
+		{Name: "seen", Help: "regions that have it on their Kafka"},
+		{Name: "applied", Help: "regions that have applied it"},
+		{Name: "outcome", Help: "at the origin: applied, superseded, duplicate, rejected or unknown"},
+		{Name: "lag", Help: "milliseconds from the write to the last region that applied it so far"},
+		{Name: "j", Help: "the whole event as JSON"},
+	}
+}
+
 // token gives the text of a template's token.
 func (t *tailRows) token(name string, row timeline.Row, o api.Observation) string {
 	switch name {

@@ -1,117 +1,76 @@
 package cli
 
 import (
-	"strings"
+	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/wal"
 )
 
-// newHelp is cobra's help command, but a topic that does not exist is an error.
-func newHelp(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about any command or topic",
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			found, _, err := cmd.Root().Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			var names []cobra.Completion
-			for _, c := range found.Commands() {
-				if !c.Hidden && strings.HasPrefix(c.Name(), typed) {
-					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			topic, rest, err := cmd.Root().Find(args)
-			if err != nil || topic.HasSubCommands() && len(rest) > 0 {
-				return fail.New(fail.Usage, "no help for %q", strings.Join(args, " ")).
-					WithHint("geokv help shows every command and topic")
-			}
-			topic.InitDefaultHelpFlag() // so that the page lists it
-			return topic.Help()
-		},
-	}
+type topicsOptions struct {
+	wal.TopicOptions
+	wait time.Duration
 }
 
-// helpTopics are pages of `geokv help` that belong to no single command.
-func helpTopics() []*cobra.Command {
-	return []*cobra.Command{
-		{Use: "exit-codes", Short: "Exit codes", Long: exitCodes},
-		{Use: "environment", Short: "Environment variables and where settings come from", Long: environmentHelp},
-		{Use: "operations", Short: "Operations that produce takes", Long: operationsHelp},
-		{Use: "formats", Short: "Output formats and JSON", Long: formatsHelp},
+func newTopics(s *session) *cobra.Command {
+	var o topicsOptions
+	cmd := &cobra.Command{
+		Use:   "topics",
+		Short: "Create the event topics of every region and check their settings",
+		Long: `Create every region's event topics on every region's Kafka where they are missing,
+with the settings that keep events: 12 partitions, no retention, no compaction, the
+timestamp bound on the region's own topic. A topic that exists and would lose data
+is refused with what is wrong; --repair sets right what can be without loss.
+
+geokv serve, materialize and up do the same at their start, without --repair.`,
+		Example: `  geokv topics --config geokv.yaml
+  geokv topics --replication 3 --min-isr 2
+  geokv topics --repair -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.topics(cmd.Context(), o) },
 	}
+	f := cmd.Flags()
+	f.IntVar(&o.Replication, "replication", 0, "replication factor of new topics (0: the broker's default)")
+	f.IntVar(&o.MinISR, "min-isr", 0, "min.insync.replicas (0: the broker's default)")
+	f.BoolVar(&o.Repair, "repair", false, "set existing topics right where nothing is lost by it")
+	f.DurationVar(&o.wait, "wait", 30*time.Second, "how long to wait for brokers")
+	return group("other", cmd)
 }
 
-const exitCodes = `Exit codes are the same for every command:
+func (s *session) topics(ctx context.Context, o topicsOptions) error {
+	if err := s.formats(out.Table, out.JSON); err != nil {
+		return err
+	}
+	cluster, err := s.anyCluster("topics", hintNameCluster)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.wait)
+	defer cancel()
+	regions, failed := app.EnsureTopics(ctx, cluster, o.TopicOptions, s.log)
+	if err := s.printer.Result(regions, func() out.Grid { return topicsGrid(regions) }); err != nil {
+		return err
+	}
+	if failed != nil && ctx.Err() != nil && fail.CodeOf(failed) == fail.Internal {
+		return fail.Wrap(fail.Timeout, failed, "wait for the brokers").WithHint("are they running? geokv status")
+	}
+	return failed
+}
 
-  0    done
-  1    an error that fits nothing below; some lines of produce - or fold failed
-  2    the command line, a file or an operation is malformed, or a limit forbids it
-  3    not found: the key has no value, the thing does not exist
-  4    not allowed: wrong or missing token, or the key holds another type
-  5    unavailable or timed out; after a write with outcome "unknown" too
-  6    regions differ
-  130  interrupted`
-
-const environmentHelp = `Settings are taken from, first wins: flag, environment, file, default.
-geokv config show --origin says where each one came from.
-
-  GEOKV_CONFIG     configuration file of an external cluster
-  GEOKV_DATA       data directory of the embedded cluster
-  GEOKV_TOKEN      token for writes through a running server
-  NO_COLOR         no colour
-  CLICOLOR_FORCE   colour although the output is no terminal
-  TERM=dumb        no colour
-
-Every key of the file has a variable: http.listen is GEOKV_HTTP_LISTEN.
-
-A command finds its cluster in this order: --config or GEOKV_CONFIG; --data or
---memory; geokv.yaml in the working directory or above it, then in the user's
-configuration directory; the cluster that geokv up runs in the data directory;
-without --data and GEOKV_DATA the one that geokv up --memory runs.`
-
-const operationsHelp = `Operations are written as in redis-cli:
-
-  set KEY VALUE [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds]
-  del KEY
-  incr KEY [N]            also incrby, decr, decrby
-  sadd KEY MEMBER...      srem KEY MEMBER...
-  zadd KEY SCORE MEMBER [SCORE MEMBER]...      zrem KEY MEMBER...
-  hset KEY FIELD VALUE [FIELD VALUE]...        hdel KEY FIELD...
-  xadd KEY * FIELD VALUE [FIELD VALUE]...      xdel KEY ID...
-  xtrim KEY MINID ID
-
-What depends on the order of delivery is not offered (conditions such as NX, MAXLEN,
-INCRBYFLOAT): regions could not agree on it.
-
-As JSON lines (geokv produce -), one operation a line:
-
-  {"op":"SET","key":"k","value":"v","ttl_ms":5000}
-  {"op":"INCR","key":"n","delta":2,"region":"eu","event_id":"order-17"}
-  {"op":"ZADD","key":"z","members":[{"member":"ann","score":10}]}
-  {"op":"XADD","key":"s","fields":[["sku","laptop"],["price","999"]]}
-
-Bytes that are not UTF-8 are written {"base64":"AP8="}.`
-
-const formatsHelp = `-o table   for people; columns separated by one tab when the output is no terminal
--o json    one JSON value; as jsonl on tail, fold, produce - and status --watch
--o jsonl   one JSON value a line, on commands that stream
-
-tail -f takes a template of these tokens and \n, \t:
-
-  %t  time, UTC         %ms  time, Unix ms     %hlc  stamp         %id  event id
-  %r  origin region     %k   key               %op   operation     %v   its arguments
-  %topic                %p   partition         %o    offset        %lane  %seq
-  %seen %applied        regions that have it   %lag  ms to the slowest view
-  %outcome              in its origin          %j    the event as JSON
-  %%  a percent sign
-
-The shapes are a contract, documented field by field in docs/json.md. Results go
-to stdout, everything said about them to stderr; with -o json an error is
-{"error":{"code","message","hint"}} on stderr.`
+func topicsGrid(regions []app.RegionTopics) out.Grid {
+	g := out.Grid{Columns: []out.Column{{Name: "REGION"}, {Name: "TOPIC"}, {Name: "SETTING"}, {Name: "IS"}, {Name: "SHOULD BE"}, {Name: "LOSES"}}}
+	for _, r := range regions {
+		if len(r.Findings) == 0 {
+			g.Add(out.Text(r.Region, "all", "all", "right", "right", "-")...)
+		}
+		for _, f := range r.Findings {
+			g.Add(out.Text(r.Region, f.Topic, f.Setting, f.Got, f.Want, f.Loses)...)
+		}
+	}
+	return g
+}

@@ -14,30 +14,6 @@ type Token struct {
 	Help string
 }
 
-// TailTokens are the tokens of `geokv tail -f`.
-func TailTokens() []Token {
-	return []Token{
-		{"r", "origin region"},
-		{"k", "key"},
-		{"op", "operation"},
-		{"v", "payload as JSON"},
-		{"id", "event id"},
-		{"t", "time of the write, RFC 3339 in UTC with milliseconds"},
-		{"ms", "time of the write, Unix milliseconds"},
-		{"hlc", "stamp, physical.logical@region"},
-		{"topic", "topic"},
-		{"p", "partition"},
-		{"o", "offset on the Kafka where it was seen first"},
-		{"lane", "lane, slot.incarnation"},
-		{"seq", "sequence number in the lane"},
-		{"outcome", "at the origin: applied, superseded, duplicate, rejected or unknown"},
-		{"lag", "milliseconds from the write to the last region that applied it so far"},
-		{"seen", "regions that have it on their Kafka"},
-		{"applied", "regions that have applied it"},
-		{"j", "the whole event as JSON"},
-	}
-}
-
 // Template is a parsed -f format: text with %tokens.
 type Template struct{ parts []part }
 

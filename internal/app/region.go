@@ -104,7 +104,7 @@ func (a *App) addBridge(ctx context.Context, r *region) (err error) {
 	r.bridge, err = bridge.Open(ctx, bridge.Config{
 		Region: r.Region, Topics: a.cfg.Cluster.Topology.Topics(),
 		Log: r.log, Codec: a.codec, Guard: r.db, Positions: r.db, Leases: r.db,
-		Wall: a.cfg.Wall, Logger: a.cfg.Logger,
+		Alone: a.cfg.FreshViews, Wall: a.cfg.Wall, Logger: a.cfg.Logger,
 	})
 	return err
 }

@@ -14,11 +14,11 @@ import (
 // TestEveryTokenHasATextAndIsInTheHelp keeps the list of a template's tokens
 // together with what fills them.
 func TestEveryTokenHasATextAndIsInTheHelp(t *testing.T) {
-	o := api.Observation{Kind: api.KindApplied, Region: "us", Topic: "us.events", Partition: 3, Offset: 7, Outcome: event.Applied, Event: event.Event{
+	o := api.Observation{Kind: api.KindApplied, Region: "us", AtMS: 1700000000005, DelayMS: 5, Topic: "us.events", Partition: 3, Offset: 7, Outcome: event.Applied, Event: event.Event{
 		ID: "01J", Origin: "us", HLC: hlc.Timestamp{Physical: 1700000000000}, Lane: lane.ID{Slot: 1, Incarnation: 2}, Seq: 4,
 		Key: []byte("k"), Args: event.Incr{Delta: 5},
 	}}
-	row := timeline.NewRow(o)
+	row, _ := timeline.New(1).Add(o)
 	rows := &tailRows{regions: []string{"us"}}
 	help := formatsHelp()
 	for _, token := range tailTokens() {

@@ -588,3 +588,31 @@ func (l *stepLeases) ReserveID(ctx context.Context, id string, reservation []byt
 	defer l.then()
 	return l.severedLeases.ReserveID(ctx, id, reservation, ttl)
 }
+
+// A lease that was asked for and never confirmed shows nobody that its bridge
+// lives: an idempotent write gets one first. Else another bridge takes the record
+// that is still queued for a dead one's, and writes it again.
+func TestUnconfirmedLeaseDoesNotCarryAReservation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.redis.set(func() { g.redis.down = true })
+		a := g.open() // asked for slot 0, without an answer
+		g.redis.set(func() { g.redis.down = false })
+		b := g.open()
+		stopA, stopB := g.run(a), g.run(b)
+		defer stopA()
+		defer stopB()
+		g.log.set(func() { g.log.hold = true })
+		var first, second event.Receipt
+		var calls sync.WaitGroup
+		calls.Go(func() { first = g.once(a, "incr k", "id-1") })
+		synctest.Wait()
+		calls.Go(func() { second = g.once(b, "incr k", "id-1") })
+		time.Sleep(time.Second)
+		g.log.set(func() { g.log.hold = false })
+		calls.Wait()
+		if first != second || g.inLog("id-1") != 1 {
+			t.Errorf("%+v\n%+v\n%d in the log", first, second, g.inLog("id-1"))
+		}
+	})
+}

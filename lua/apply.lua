@@ -3,7 +3,7 @@
 -- KEYS: geokv:hold, geokv:dirty:<p>, one geokv:pos:<topic>:<p> per range, then
 --       the user keys, one per group.
 -- ARGV: now, logical (0|1), XSETID offered (0|1), number of ranges, number of groups;
---       per range: from, to, greatest stamp or '', number of lanes, (field, set)...;
+--       per range: from, to, greatest stamp or '', epoch, number of lanes, (field, set)...;
 --       per group: number of args, letters of its parts, the parts in this order:
 --         i  install: see parse_install
 --         b  barrier: stamp, SET|DEL, value, expiry or ''
@@ -155,9 +155,9 @@ local function main()
     local pos = call('HMGET', KEYS[2 + r], 'off', 'b', 'n', 'hlc')
     if (pos[2] or '0') ~= (pos[3] or '0') then return {'CORRUPT', r - 1} end
     if (pos[1] or '0') ~= ARGV[i] then return {'STALE', r - 1, pos[1] or '0'} end
-    local lanes = tonumber(ARGV[i + 3])
+    local lanes = tonumber(ARGV[i + 4])
     ranges[r] = {at = i, lanes = lanes, hlc = pos[4]}
-    i = i + 4 + 2 * lanes
+    i = i + 5 + 2 * lanes
   end
   local groups, repair = {}, {'REPAIR'}
   for n = 1, ngroups do
@@ -175,11 +175,11 @@ local function main()
   for n = 1, ngroups do run(groups[n], out) end
   for r = 1, nranges do
     local at, fields = ranges[r].at, {}
-    for j = 1, 2 * ranges[r].lanes do fields[j] = ARGV[at + 3 + j] end
+    for j = 1, 2 * ranges[r].lanes do fields[j] = ARGV[at + 4 + j] end
     in_chunks('HSET', KEYS[2 + r], fields)
     local hlc = ARGV[at + 2]
     if ranges[r].hlc then hlc = hlc == '' and ranges[r].hlc or later(ranges[r].hlc, hlc) end
-    call('HSET', KEYS[2 + r], 'off', ARGV[at + 1], 'hlc', hlc, 'n', fmt('%.0f', ranges[r].b))
+    call('HSET', KEYS[2 + r], 'off', ARGV[at + 1], 'epoch', ARGV[at + 3], 'hlc', hlc, 'n', fmt('%.0f', ranges[r].b))
   end
   return {'OK', table.concat(out), call('EXISTS', DIRTY)}
 end

@@ -6,6 +6,7 @@ type Record struct {
 	Topic       string
 	Partition   int32
 	Offset      int64 // -1 while not yet appended
+	Epoch       int32 // of the leader that took it; -1 when not known
 	Key, Value  []byte
 	Headers     []Header
 	TimestampMS int64

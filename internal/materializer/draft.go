@@ -37,6 +37,7 @@ type skipped struct {
 // claim moves one source's position.
 type claim struct {
 	from, to int64
+	epoch    int32 // leader epoch of the record before to
 	newest   hlc.Timestamp
 	lanes    map[lane.ID]lane.Set // complete new sets of the lanes touched
 }
@@ -56,12 +57,12 @@ func (d *draft) full() bool { return d.batch.Full() || d.bytes >= d.limit }
 
 // advance extends the claim on s past offset and returns it for the caller to
 // change and store.
-func (d *draft) advance(s *source, offset int64, bytes int) claim {
+func (d *draft) advance(s *source, offset int64, epoch int32, bytes int) claim {
 	c, ok := d.claims[s]
 	if !ok {
 		c = claim{from: s.offset, lanes: map[lane.ID]lane.Set{}}
 	}
-	c.to = offset + 1
+	c.to, c.epoch = offset+1, epoch
 	d.bytes += bytes
 	return c
 }
@@ -78,7 +79,7 @@ func (d *draft) applied(s *source, id lane.ID) (set lane.Set, ok bool) {
 
 // add takes an event that is neither duplicate nor rejected.
 func (d *draft) add(s *source, p *pending) {
-	c := d.advance(s, p.offset, p.bytes)
+	c := d.advance(s, p.offset, p.epoch, p.bytes)
 	set, _ := d.applied(s, p.event.Lane)
 	c.lanes[p.event.Lane] = set.Add(p.event.Seq)
 	c.newest = hlc.Max(c.newest, p.event.HLC)
@@ -89,7 +90,7 @@ func (d *draft) add(s *source, p *pending) {
 
 // skip consumes a record without an effect; reject is nil for a duplicate.
 func (d *draft) skip(s *source, r event.Record, reject *event.RejectError) {
-	d.claims[s] = d.advance(s, r.Offset, recordBytes(r))
+	d.claims[s] = d.advance(s, r.Offset, r.Epoch, recordBytes(r))
 	d.rest = append(d.rest, skipped{s, r, reject})
 }
 
@@ -104,10 +105,10 @@ func (d *draft) seal(sources []*source, pin bool) {
 			continue
 		}
 		if !ok {
-			c.from, c.to = s.offset, s.offset
+			c.from, c.to, c.epoch = s.offset, s.offset, s.applied
 		}
 		d.batch.Ranges = append(d.batch.Ranges, view.Range{
-			Topic: s.part.Topic, Partition: s.part.Index, From: c.from, To: c.to, Lanes: c.lanes, HLC: c.newest,
+			Topic: s.part.Topic, Partition: s.part.Index, From: c.from, To: c.to, Lanes: c.lanes, HLC: c.newest, Epoch: c.epoch,
 		})
 	}
 }

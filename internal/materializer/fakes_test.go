@@ -130,7 +130,11 @@ func (l *fakeLog) Poll(ctx context.Context, limit int) (wal.Fetch, error) {
 func (l *fakeLog) assign(ctx context.Context, partitions ...wal.Partition) error {
 	at, err := l.cfg.Start(ctx, partitions)
 	if err == nil {
-		l.change(func() { maps.Copy(l.cursor, at) })
+		l.change(func() {
+			for p, place := range at {
+				l.cursor[p] = place.Offset
+			}
+		})
 	}
 	return err
 }
@@ -164,11 +168,11 @@ func (l *fakeLog) take(limit int) (fetch wal.Fetch, err error, wait <-chan struc
 	return fetch, nil, l.cond
 }
 
-func (l *fakeLog) Seek(offsets map[wal.Partition]int64) {
+func (l *fakeLog) Seek(places map[wal.Partition]wal.Place) {
 	l.change(func() {
-		for p, offset := range offsets {
+		for p, place := range places {
 			if _, owned := l.cursor[p]; owned {
-				l.cursor[p] = offset
+				l.cursor[p] = place.Offset
 				l.seeks++
 			}
 		}

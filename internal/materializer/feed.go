@@ -140,7 +140,7 @@ func (m *Materializer) obeyWorkers(reader Reader) {
 	m.mu.Lock()
 	m.attention = false
 	m.mu.Unlock()
-	seeks := map[wal.Partition]int64{}
+	seeks := map[wal.Partition]wal.Place{}
 	var pauses, resumes []wal.Partition
 	for _, w := range m.workers {
 		w.wishes(seeks, &pauses, &resumes)
@@ -158,37 +158,37 @@ func (m *Materializer) obeyWorkers(reader Reader) {
 
 // startAt answers where assigned partitions begin: at the view's position, read
 // now. It waits as long as the view cannot be read.
-func (m *Materializer) startAt(ctx context.Context, assigned []wal.Partition) (map[wal.Partition]int64, error) {
+func (m *Materializer) startAt(ctx context.Context, assigned []wal.Partition) (map[wal.Partition]wal.Place, error) {
 	ends, err := m.cfg.Log.Ends(ctx, m.cfg.Topology.Topics()...)
 	if err != nil { // only the order of catching up depends on them
 		m.log.Warn("read ends of the log", "error", err)
 	}
-	offsets := make(map[wal.Partition]int64, len(assigned))
+	places := make(map[wal.Partition]wal.Place, len(assigned))
 	for _, p := range assigned {
-		if offsets[p], err = m.viewOffset(ctx, p); err != nil {
+		if places[p], err = m.viewStands(ctx, p); err != nil {
 			return nil, err
 		}
 	}
-	for p, offset := range offsets {
+	for p, place := range places {
 		if w, ok := m.worker(p.Index); ok {
-			w.assign(p, offset, ends[p])
+			w.assign(p, place, ends[p])
 		}
 	}
-	return offsets, nil
+	return places, nil
 }
 
-// viewOffset reads one position, waiting until the view answers or ctx ends.
-func (m *Materializer) viewOffset(ctx context.Context, p wal.Partition) (int64, error) {
+// viewStands reads one position, waiting until the view answers or ctx ends.
+func (m *Materializer) viewStands(ctx context.Context, p wal.Partition) (wal.Place, error) {
 	var wait backoff
 	for {
 		pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
 		if err == nil {
 			m.stats.clear(alarmView, "")
-			return pos.Offset, nil
+			return placeOf(pos), nil
 		}
 		m.stats.raise(alarmView, "", "read position of "+p.String()+": "+err.Error(), viewHint)
 		if !pause.For(ctx, wait.next()) {
-			return 0, ctx.Err()
+			return wal.Place{}, ctx.Err()
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (w *worker) prepare(ctx context.Context, s *source) error {
 			w.pop(s)
 			continue
 		}
-		s.head = &pending{event: e, offset: r.Offset, bytes: recordBytes(r)}
+		s.head = &pending{event: e, offset: r.Offset, epoch: r.Epoch, bytes: recordBytes(r)}
 		w.witness(s, e)
 	}
 	return nil

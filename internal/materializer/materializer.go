@@ -43,7 +43,7 @@ type Log interface {
 // Reader is a group reader; *wal.Reader is one and documents the calls.
 type Reader interface {
 	Poll(ctx context.Context, max int) (wal.Fetch, error)
-	Seek(offsets map[wal.Partition]int64)
+	Seek(places map[wal.Partition]wal.Place)
 	Pause(partitions ...wal.Partition)
 	Resume(partitions ...wal.Partition)
 	Commit(ctx context.Context, offsets map[wal.Partition]int64) error

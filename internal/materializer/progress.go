@@ -75,9 +75,9 @@ func (m *Materializer) trustStanding(ctx context.Context) {
 	}
 	for _, w := range m.workers {
 		for _, s := range w.sources {
-			if offset, err := m.viewOffset(ctx, s.part); err != nil {
+			if at, err := m.viewStands(ctx, s.part); err != nil {
 				return
-			} else if offset > 0 {
+			} else if at.Offset > 0 {
 				m.stats.reach(m.stats.lifeNow(), 100, true)
 				return
 			}

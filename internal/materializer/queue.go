@@ -33,13 +33,13 @@ func (w *worker) deliver(r event.Record) {
 	w.signal()
 }
 
-// assign starts a partition at the view's offset. Below end it is caught up.
-func (w *worker) assign(p wal.Partition, offset, end int64) {
+// assign starts a partition where the view stands. Below end it is caught up.
+func (w *worker) assign(p wal.Partition, at wal.Place, end int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.source(p.Topic)
 	s.owned, s.seeking, s.paused, s.end = true, false, false, end
-	s.reset(offset)
+	s.reset(at)
 	w.changed = true
 	w.signal()
 }
@@ -51,7 +51,7 @@ func (w *worker) revoke(p wal.Partition) {
 	defer w.mu.Unlock()
 	s := w.source(p.Topic)
 	s.owned, s.seeking = false, false
-	s.reset(0)
+	s.reset(wal.At(0))
 	w.changed = true
 	w.signal()
 }
@@ -71,12 +71,12 @@ func (w *worker) lose(loss *wal.DataLossError) {
 }
 
 // wishes collects what the reader should do for this worker.
-func (w *worker) wishes(seeks map[wal.Partition]int64, pauses, resumes *[]wal.Partition) {
+func (w *worker) wishes(seeks map[wal.Partition]wal.Place, pauses, resumes *[]wal.Partition) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.sources {
 		if s.seeking {
-			seeks[s.part], s.seeking = s.next, false
+			seeks[s.part], s.seeking = wal.Place{Offset: s.next, Epoch: s.epoch}, false
 		}
 		switch full := s.bytes > pauseAbove; {
 		case full && !s.paused:
@@ -139,14 +139,15 @@ func (w *worker) align(s *source, pos view.Position) {
 		s.target = max(s.target, s.offset)
 	}
 	s.target = max(s.target, s.end)
-	s.offset, s.lanes, s.head = pos.Offset, map[lane.ID]lane.Set{}, nil
+	s.offset, s.applied = pos.Offset, pos.Epoch
+	s.lanes, s.head = map[lane.ID]lane.Set{}, nil
 	s.absent, s.blocked = time.Time{}, nil
 	s.front = s.next
 	if len(s.queue) > 0 {
 		s.front = s.queue[0].Offset
 	}
 	if s.front != pos.Offset {
-		s.reset(pos.Offset)
+		s.reset(placeOf(pos))
 		s.front, s.seeking = pos.Offset, s.owned
 		w.m.callFeed()
 	}
@@ -158,6 +159,8 @@ func (w *worker) align(s *source, pos view.Position) {
 		w.m.warnBack()
 	}
 }
+
+func placeOf(pos view.Position) wal.Place { return wal.Place{Offset: pos.Offset, Epoch: pos.Epoch} }
 
 func (w *worker) peek(s *source) (event.Record, bool) {
 	w.mu.Lock()

@@ -28,6 +28,7 @@ import (
 // site is a region with a real client on an in-process broker and a Redis.
 type site struct {
 	t     testing.TB
+	kafka *kfake.Cluster
 	log   *wal.Log
 	db    *view.DB
 	codec *jsonCodec
@@ -59,7 +60,7 @@ func newSite(t testing.TB, redisURL string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &site{t: t, log: log, db: db, codec: &jsonCodec{}, now: crdttest.DefaultNow, redis: redisURL}
+	return &site{t: t, kafka: kafka, log: log, db: db, codec: &jsonCodec{}, now: crdttest.DefaultNow, redis: redisURL}
 }
 
 // append writes events to their topics in the given order, across partitions.

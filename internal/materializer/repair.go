@@ -54,7 +54,7 @@ func (w *worker) positions(ctx context.Context) (map[string]int64, error) {
 		if w.owns(s) && pos.Offset != s.offset {
 			return nil, view.ErrStale
 		}
-		s.offset = pos.Offset
+		s.offset, s.applied = pos.Offset, pos.Epoch
 		below[s.part.Topic] = pos.Offset
 	}
 	return below, nil

@@ -108,7 +108,7 @@ func TestPauseDoesNotOutliveOwnership(t *testing.T) {
 	w, p := m.workers[0], wal.Partition{Topic: "us.events", Index: 0}
 	pauses := func() (list []wal.Partition) {
 		var resumes []wal.Partition
-		w.wishes(map[wal.Partition]int64{}, &list, &resumes)
+		w.wishes(map[wal.Partition]wal.Place{}, &list, &resumes)
 		return list
 	}
 	fill := func() {
@@ -116,13 +116,13 @@ func TestPauseDoesNotOutliveOwnership(t *testing.T) {
 			w.deliver(event.Record{Topic: p.Topic, Partition: p.Index, Offset: offset, Value: make([]byte, 1<<20)})
 		}
 	}
-	w.assign(p, 0, 0)
+	w.assign(p, wal.At(0), 0)
 	fill()
 	if len(pauses()) != 1 {
 		t.Fatal("a full queue does not pause its partition")
 	}
 	w.revoke(p)
-	w.assign(p, 0, 0)
+	w.assign(p, wal.At(0), 0)
 	fill() // in the very poll in which it came back
 	if len(pauses()) != 1 {
 		t.Error("a full queue does not pause its partition after it came back")

@@ -18,6 +18,7 @@ type source struct {
 	queue   []event.Record
 	bytes   int
 	next    int64 // offset that the feed expects to deliver next
+	epoch   int32 // leader epoch of the record before next; -1 when not known
 	seeking bool  // the feed has yet to move the reader to next; what it delivers until then is old
 	doubted int64 // a gap in front of this offset was answered with a seek; -1 none
 	paused  bool
@@ -26,6 +27,7 @@ type source struct {
 
 	// The worker's own.
 	offset  int64                // the view's position, proven by the last apply or read
+	applied int32                // leader epoch of the record before offset
 	lanes   map[lane.ID]lane.Set // applied numbers, of the lanes met so far, as of offset
 	front   int64                // offset of the next record to take
 	head    *pending             // the record at the front, decoded
@@ -38,6 +40,7 @@ type source struct {
 type pending struct {
 	event  event.Event
 	offset int64
+	epoch  int32
 	bytes  int
 }
 
@@ -65,17 +68,17 @@ func (s *source) accept(r event.Record) (seek bool) {
 		return true
 	}
 	s.doubted = -1
-	s.next = r.Offset + 1
+	s.next, s.epoch = r.Offset+1, r.Epoch
 	s.queue = append(s.queue, r)
 	s.bytes += recordBytes(r)
 	return false
 }
 
-// reset empties the queue and makes offset the next one to deliver. Guarded by
-// worker.mu.
-func (s *source) reset(offset int64) {
+// reset empties the queue and makes a place the next one to deliver from.
+// Guarded by worker.mu.
+func (s *source) reset(at wal.Place) {
 	s.queue, s.bytes, s.loss = nil, 0, nil
-	s.next, s.doubted = offset, -1
+	s.next, s.epoch, s.doubted = at.Offset, at.Epoch, -1
 }
 
 func recordBytes(r event.Record) int { return len(r.Key) + len(r.Value) + 64 }

@@ -283,7 +283,7 @@ func workerName(index int32) string { return fmt.Sprintf("partition %d", index) 
 func (w *worker) commit(ctx context.Context, outcomes []event.Outcome) {
 	d := w.draft
 	for s, c := range d.claims {
-		s.offset = c.to
+		s.offset, s.applied = c.to, c.epoch
 		for id, set := range c.lanes {
 			s.lanes[id] = set
 		}

@@ -21,6 +21,7 @@ type Range struct {
 	From, To  int64
 	Lanes     map[lane.ID]lane.Set
 	HLC       hlc.Timestamp // greatest stamp seen, zero when none; stored as a maximum
+	Epoch     int32         // leader epoch of the record before To; -1 when not known
 }
 
 // Batch is what one call of Apply writes atomically: the events of one

@@ -59,7 +59,7 @@ func (r *request) addRange(rng Range) {
 	if !rng.HLC.IsZero() {
 		top = stampBytes(rng.HLC)
 	}
-	r.push(rng.From, rng.To, top, len(rng.Lanes))
+	r.push(rng.From, rng.To, top, formatEpoch(rng.Epoch, rng.To), len(rng.Lanes))
 	for id, set := range rng.Lanes {
 		r.push(laneField+id.String(), set.String())
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -18,6 +19,7 @@ type Position struct {
 	Topic     string
 	Partition int32
 	Offset    int64                // next offset to apply
+	Epoch     int32                // leader epoch of the record before Offset; -1 when not known
 	Marks     [2]int64             // b and n: batches begun and batches finished; unequal after a torn replay
 	HLC       hlc.Timestamp        // greatest stamp applied; Region is the stamping region's index
 	Lanes     map[lane.ID]lane.Set // all lanes, or those asked for; a lane never seen is absent
@@ -50,7 +52,7 @@ func (db *DB) Positions(ctx context.Context, topic string, partitions ...int32) 
 
 // Position returns one partition's position with the given lanes only.
 func (db *DB) Position(ctx context.Context, topic string, partition int32, lanes ...lane.ID) (Position, error) {
-	names := []string{"off", "b", "n", "hlc"}
+	names := []string{"off", "epoch", "b", "n", "hlc"}
 	for _, id := range lanes {
 		names = append(names, laneField+id.String())
 	}
@@ -78,6 +80,7 @@ func parsePosition(topic string, partition int32, fields map[string]string) (Pos
 		switch name {
 		case "off":
 			p.Offset, err = parseOffset(text)
+		case "epoch": // below
 		case "b":
 			p.Marks[0], err = parseOffset(text)
 		case "n":
@@ -91,7 +94,23 @@ func parsePosition(topic string, partition int32, fields map[string]string) (Pos
 			return Position{}, err
 		}
 	}
+	p.Epoch = parseEpoch(fields["epoch"], p.Offset)
 	return p, nil
+}
+
+// The epoch is stored with its offset: a position that was moved by a version
+// that knows of no epochs must not be taken for one of the old epoch.
+
+func formatEpoch(epoch int32, offset int64) string { return fmt.Sprintf("%d@%d", epoch, offset) }
+
+// parseEpoch reads the epoch of an offset; -1 when that is not known.
+func parseEpoch(text string, offset int64) int32 {
+	epoch, at, _ := strings.Cut(text, "@")
+	n, err := strconv.ParseInt(epoch, 10, 32)
+	if err != nil || at != strconv.FormatInt(offset, 10) {
+		return -1
+	}
+	return int32(n)
 }
 
 func (p *Position) addLane(name, text string) error {

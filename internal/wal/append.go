@@ -140,7 +140,7 @@ func toClient(r event.Record) *kgo.Record {
 
 func fromClient(kr *kgo.Record) event.Record {
 	r := event.Record{
-		Topic: kr.Topic, Partition: kr.Partition, Offset: kr.Offset,
+		Topic: kr.Topic, Partition: kr.Partition, Offset: kr.Offset, Epoch: kr.LeaderEpoch,
 		Key: kr.Key, Value: kr.Value,
 		TimestampMS: kr.Timestamp.UnixMilli(),
 	}

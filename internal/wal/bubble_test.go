@@ -198,7 +198,7 @@ func TestGroupSeekWhileBeingAssigned(t *testing.T) {
 		w = join(t, l, pos, func(c *GroupConfig) {
 			c.OnAssigned = func([]Partition) {
 				<-joined
-				go w.reader.Seek(map[Partition]int64{us: 4})
+				go w.reader.Seek(map[Partition]Place{us: At(4)})
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
@@ -328,7 +328,7 @@ func TestStartMayTakeMinutes(t *testing.T) {
 		pos.next[us] = 3
 		calls := 0
 		w := join(t, l, pos, func(c *GroupConfig) {
-			c.Start = func(ctx context.Context, p []Partition) (map[Partition]int64, error) {
+			c.Start = func(ctx context.Context, p []Partition) (map[Partition]Place, error) {
 				calls++
 				select {
 				case <-time.After(3 * time.Minute):

@@ -3,7 +3,6 @@ package wal
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -25,12 +24,12 @@ type GroupConfig struct {
 	Group  string
 	Topics []string // co-partitioned: one member owns the same index of all topics
 
-	// Start supplies the next offset wanted for partitions just assigned; a
+	// Start supplies where to read on in partitions just assigned; a
 	// partition missing from the answer begins at the first record that exists (0
 	// demands that the log is whole). It is also called after every reconnect to
 	// the group. It should wait and retry by itself; ctx ends when the partitions
 	// are taken away. An error ends the session, and the reader joins again.
-	Start func(ctx context.Context, assigned []Partition) (map[Partition]int64, error)
+	Start func(ctx context.Context, assigned []Partition) (map[Partition]Place, error)
 
 	// OnAssigned is called before the first record of the partitions, after
 	// Start. OnRevoked is called when they are gone, after Release or the next
@@ -113,41 +112,42 @@ func (m *member) assign(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	if m.cfg.OnAssigned != nil && len(assigned) > 0 {
 		m.cfg.OnAssigned(assigned)
 	}
-	for p, offset := range starts {
-		// Without an epoch: the position is the caller's, and its log may be newer.
-		offsets[p.Topic][p.Index] = kgo.NewOffset().At(offset)
+	for p, place := range starts {
+		offsets[p.Topic][p.Index] = place.forClient()
 	}
 	return offsets, nil
 }
 
 // starts asks the caller, and the log for what the caller does not know.
-func (m *member) starts(ctx context.Context, assigned []Partition) (map[Partition]int64, error) {
+func (m *member) starts(ctx context.Context, assigned []Partition) (map[Partition]Place, error) {
 	supplied, err := m.cfg.Start(ctx, slices.Clone(assigned))
 	if err != nil {
 		return nil, err
 	}
-	starts := map[Partition]int64{}
+	starts := map[Partition]Place{}
 	var first map[Partition]int64
 	for _, p := range assigned {
-		offset, ok := supplied[p]
+		place, ok := supplied[p]
 		if !ok && first == nil {
 			if first, err = m.reader.log.Starts(ctx, m.cfg.Topics...); err != nil {
 				return nil, err
 			}
 		}
 		if !ok {
-			offset = first[p]
+			place = At(first[p])
 		}
-		starts[p] = offset
+		starts[p] = place
 	}
 	return starts, nil
 }
 
-func (m *member) own(starts map[Partition]int64) {
+func (m *member) own(starts map[Partition]Place) {
 	r := m.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.Copy(r.next, starts)
+	for p, place := range starts {
+		r.next[p] = place.Offset
+	}
 }
 
 func (m *member) revoke(partitions map[string][]int32, lost bool) {

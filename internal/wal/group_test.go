@@ -18,19 +18,23 @@ const viewGroup = "geokv.us.view"
 type positions struct {
 	mu      sync.Mutex
 	next    map[Partition]int64
-	changed chan struct{} // holds a token after every change
+	epoch   map[Partition]int32 // of those advanced
+	changed chan struct{}       // holds a token after every change
 }
 
 func newPositions() *positions {
-	return &positions{next: map[Partition]int64{}, changed: make(chan struct{}, 1)}
+	return &positions{next: map[Partition]int64{}, epoch: map[Partition]int32{}, changed: make(chan struct{}, 1)}
 }
 
-func (p *positions) start(_ context.Context, assigned []Partition) (map[Partition]int64, error) {
+func (p *positions) start(_ context.Context, assigned []Partition) (map[Partition]Place, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	starts := map[Partition]int64{}
+	starts := map[Partition]Place{}
 	for _, a := range assigned {
-		starts[a] = p.next[a]
+		starts[a] = At(p.next[a])
+		if epoch, known := p.epoch[a]; known {
+			starts[a] = Place{p.next[a], epoch}
+		}
 	}
 	return starts, nil
 }
@@ -47,6 +51,7 @@ func (p *positions) advance(records []event.Record) (refused int) {
 			continue
 		}
 		p.next[at]++
+		p.epoch[at] = r.Epoch
 	}
 	select {
 	case p.changed <- struct{}{}:
@@ -202,11 +207,11 @@ func TestGroupSeeksAfterStale(t *testing.T) {
 	w := join(t, l, pos)
 	take(t, w.reader, 10)
 	w.reader.Release()
-	w.reader.Seek(map[Partition]int64{us: 4})
+	w.reader.Seek(map[Partition]Place{us: At(4)})
 	if got := take(t, w.reader, 6); first(got, us) != 4 {
 		t.Errorf("first offset %d, want 4", first(got, us))
 	}
-	w.reader.Seek(map[Partition]int64{us: 10}) // where it is: nothing twice, nothing lost
+	w.reader.Seek(map[Partition]Place{us: At(10)}) // where it is: nothing twice, nothing lost
 	fill(t, l, usTopic, 0, 1)
 	if got := take(t, w.reader, 1); first(got, us) != 10 {
 		t.Errorf("first offset %d, want 10", first(got, us))
@@ -226,7 +231,7 @@ func TestGroupStartOfUnknownPartitions(t *testing.T) {
 	us := Partition{usTopic, 0}
 	nowhere := join(t, l, newPositions(), func(c *GroupConfig) {
 		c.Group = "nowhere"
-		c.Start = func(context.Context, []Partition) (map[Partition]int64, error) { return nil, nil }
+		c.Start = func(context.Context, []Partition) (map[Partition]Place, error) { return nil, nil }
 	})
 	if got := take(t, nowhere.reader, 6); first(got, us) != 4 {
 		t.Errorf("first offset %d, want 4", first(got, us))
@@ -246,7 +251,7 @@ func TestGroupStartIsRetried(t *testing.T) {
 	pos.next[us] = 2
 	calls := 0
 	w := join(t, l, pos, func(c *GroupConfig) {
-		c.Start = func(ctx context.Context, assigned []Partition) (map[Partition]int64, error) {
+		c.Start = func(ctx context.Context, assigned []Partition) (map[Partition]Place, error) {
 			if calls++; calls == 1 {
 				return nil, errors.New("redis is loading")
 			}

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +57,7 @@ func lossStopsOnlyItsPartition(t *testing.T, l *Log, start int64, kind LossKind,
 	if got := take(t, r, 3); first(got, us) >= 0 {
 		t.Errorf("a stopped partition delivers %v", texts(got))
 	}
-	r.Seek(map[Partition]int64{us: restart})
+	r.Seek(map[Partition]Place{us: At(restart)})
 	if got := take(t, r, int(10-restart)); first(got, us) != restart {
 		t.Errorf("after seek to %d: %v", restart, texts(got))
 	}
@@ -98,8 +99,8 @@ func TestSeekRightAfterTail(t *testing.T) {
 	us := Partition{usTopic, 0}
 	for range 20 {
 		r := tail(t, l, TailConfig{Topics: []string{usTopic}, From: AtEnd()})
-		r.Seek(map[Partition]int64{us: 7})
-		r.Seek(map[Partition]int64{us: 4})
+		r.Seek(map[Partition]Place{us: At(7)})
+		r.Seek(map[Partition]Place{us: At(4)})
 		if got := take(t, r, 6); first(got, us) != 4 {
 			t.Fatalf("first offset %d, want 4", first(got, us))
 		}
@@ -140,6 +141,49 @@ func TestTruncationStopsThePartition(t *testing.T) {
 	}
 	if len(got) > 0 {
 		t.Errorf("records %v were read again from behind the cut", texts(got))
+	}
+}
+
+// The log lost records that were read, while nobody read, and grew past the
+// position again: the offset looks fine, the epoch in front of it does not.
+func TestPositionOfALostEpochStopsThePartition(t *testing.T) {
+	us := Partition{usTopic, 0}
+	start := map[string]func(t *testing.T, l *Log, at Place) *Reader{
+		"group": func(t *testing.T, l *Log, at Place) *Reader {
+			return join(t, l, newPositions(), func(c *GroupConfig) {
+				c.Start = func(context.Context, []Partition) (map[Partition]Place, error) {
+					return map[Partition]Place{us: at}, nil
+				}
+			}).reader
+		},
+		"seek before the first record": func(t *testing.T, l *Log, at Place) *Reader {
+			r := tail(t, l, TailConfig{Partitions: []Partition{us}})
+			r.Seek(map[Partition]Place{us: at})
+			return r
+		},
+	}
+	for name, open := range start {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kafka := startKafka(t)
+			l := openLog(t, kafka)
+			fill(t, l, usTopic, 0, 9) // epoch 0
+			if err := kafka.MoveTopicPartition(usTopic, 0, 0); err != nil {
+				t.Fatal(err)
+			}
+			fill(t, openLog(t, kafka), usTopic, 0, 5) // epoch 1
+			for _, good := range []Place{{9, 0}, {10, 1}, At(10), {9, 7}} {
+				r := open(t, l, good)
+				if got := take(t, r, 14-int(good.Offset)); first(got, us) != good.Offset || got[0].Epoch != 1 {
+					t.Errorf("from %+v: %v", good, texts(got))
+				}
+				r.Close()
+			}
+			loss, got := untilLoss(t, open(t, l, Place{10, 0})) // record 9 was read from epoch 0
+			if loss.Kind != Truncated || loss.Partition != us || loss.Position != 10 || len(got) > 0 {
+				t.Errorf("got %v and %v, want truncated at 10", loss, texts(got))
+			}
+		})
 	}
 }
 
@@ -195,7 +239,7 @@ func TestZipBombStopsThePartition(t *testing.T) {
 	if loss, got := untilLoss(t, r); loss.Kind != Unreadable || loss.Position != 0 || len(got) > 0 {
 		t.Errorf("got %v and %d records, want unreadable at 0", loss, len(got))
 	}
-	r.Seek(map[Partition]int64{us: 1})
+	r.Seek(map[Partition]Place{us: At(1)})
 	if got := texts(take(t, r, 2)); !slices.Equal(got, numbered(0, 2)) {
 		t.Errorf("behind the bomb: %v", got)
 	}

@@ -12,6 +12,22 @@ import (
 	"github.com/geokv/geokv/internal/pause"
 )
 
+// Place is where to read on in a partition.
+type Place struct {
+	Offset int64 // next offset wanted
+
+	// Epoch is the leader epoch of the record before Offset, -1 when not known.
+	// With it the brokers tell a log that lost that record and grew past Offset
+	// again: the offset alone looks fine. The client asks them at the start of a
+	// partition and after each election, but not when a running one is moved.
+	Epoch int32
+}
+
+// At is a Place whose epoch is not known.
+func At(offset int64) Place { return Place{Offset: offset, Epoch: -1} }
+
+func (p Place) forClient() kgo.Offset { return kgo.NewOffset().At(p.Offset).WithEpoch(p.Epoch) }
+
 // Fetch is what one Poll took.
 type Fetch struct {
 	// Records in offset order per partition; partitions are not interleaved.
@@ -33,7 +49,7 @@ type Reader struct {
 	mu      sync.Mutex
 	closed  bool
 	next    map[Partition]int64 // position after what Poll returned; its keys are what the reader owns
-	moves   map[Partition]int64 // asked for by Seek; the next Poll makes them
+	moves   map[Partition]Place // asked for by Seek; the next Poll makes them
 	wake    context.CancelFunc  // ends the wait of a running Poll
 	running map[Partition]bool  // has delivered records, so the client certainly reads it
 	paused  map[Partition]bool  // by Pause
@@ -44,7 +60,7 @@ type Reader struct {
 func (l *Log) newReader(next map[Partition]int64, group bool) *Reader {
 	return &Reader{
 		log: l, group: group, next: next,
-		moves: map[Partition]int64{}, wake: func() {}, running: map[Partition]bool{},
+		moves: map[Partition]Place{}, wake: func() {}, running: map[Partition]bool{},
 		paused: map[Partition]bool{}, stopped: map[Partition]bool{},
 	}
 }
@@ -72,7 +88,7 @@ func (r *Reader) start(opts []kgo.Opt) error {
 func (r *Reader) Release() { r.client.AllowRebalance() }
 
 // Seek moves partitions: the next records that Poll returns are those from the
-// given offsets on; a Poll that is waiting honours it. Records that Poll has
+// given places on; a Poll that is waiting honours it. Records that Poll has
 // already returned are the caller's to drop. Partitions that the reader does
 // not own are ignored. Seek restarts a partition that a *DataLossError stopped,
 // except when its topic was re-created: that takes a new reader.
@@ -80,15 +96,15 @@ func (r *Reader) Release() { r.client.AllowRebalance() }
 // Seek only takes a note: the client moves between two of its polls, never
 // beside one, so that what a poll took before the move is told from what it
 // took after.
-func (r *Reader) Seek(offsets map[Partition]int64) {
+func (r *Reader) Seek(places map[Partition]Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for p, offset := range offsets {
+	for p, place := range places {
 		if _, owned := r.next[p]; !owned {
 			continue
 		}
-		r.next[p] = offset
-		r.moves[p] = offset
+		r.next[p] = place.Offset
+		r.moves[p] = place
 		delete(r.stopped, p)
 	}
 	r.wake()
@@ -101,7 +117,7 @@ func (r *Reader) settle(ctx context.Context) (context.Context, context.CancelFun
 	r.mu.Lock()
 	r.wake = wake
 	moves := r.moves
-	r.moves = map[Partition]int64{}
+	r.moves = map[Partition]Place{}
 	var going []Partition
 	for p := range moves {
 		if !r.paused[p] {
@@ -120,32 +136,32 @@ func (r *Reader) settle(ctx context.Context) (context.Context, context.CancelFun
 // move makes the client read from other offsets. The client moves only what it
 // reads already: a group's partitions just after they were assigned, and direct
 // ones before their first metadata, it would leave where they are.
-func (r *Reader) move(offsets map[Partition]int64) {
+func (r *Reader) move(places map[Partition]Place) {
 	if r.group {
-		r.awaitAssignment(offsets)
+		r.awaitAssignment(places)
 	} else {
-		r.replaceIdle(offsets)
+		r.replaceIdle(places)
 	}
-	if len(offsets) == 0 {
+	if len(places) == 0 {
 		return
 	}
 	set := map[string]map[int32]kgo.EpochOffset{}
-	for p, offset := range offsets {
+	for p, place := range places {
 		if set[p.Topic] == nil {
 			set[p.Topic] = map[int32]kgo.EpochOffset{}
 		}
-		set[p.Topic][p.Index] = kgo.EpochOffset{Epoch: -1, Offset: offset}
+		set[p.Topic][p.Index] = kgo.EpochOffset{Epoch: place.Epoch, Offset: place.Offset}
 	}
 	r.client.SetOffsets(set)
 }
 
 // replaceIdle gives direct partitions that have delivered nothing yet a new
-// start, and takes them out of offsets.
-func (r *Reader) replaceIdle(offsets map[Partition]int64) {
+// start, and takes them out of places.
+func (r *Reader) replaceIdle(places map[Partition]Place) {
 	var idle []Partition
 	starts := map[string]map[int32]kgo.Offset{}
 	r.mu.Lock()
-	for p, offset := range offsets {
+	for p, place := range places {
 		if r.running[p] {
 			continue
 		}
@@ -153,8 +169,8 @@ func (r *Reader) replaceIdle(offsets map[Partition]int64) {
 		if starts[p.Topic] == nil {
 			starts[p.Topic] = map[int32]kgo.Offset{}
 		}
-		starts[p.Topic][p.Index] = kgo.NewOffset().At(offset)
-		delete(offsets, p)
+		starts[p.Topic][p.Index] = place.forClient()
+		delete(places, p)
 	}
 	r.mu.Unlock()
 	r.client.RemoveConsumePartitions(byTopic(idle))
@@ -164,12 +180,12 @@ func (r *Reader) replaceIdle(offsets map[Partition]int64) {
 // awaitAssignment waits until the client reads the partitions of a group that it
 // was just given. That takes microseconds: between the answer to Start and the
 // client's acting on it. What was taken away meanwhile is not waited for.
-func (r *Reader) awaitAssignment(offsets map[Partition]int64) {
+func (r *Reader) awaitAssignment(places map[Partition]Place) {
 	for tries := 1; tries <= electionTries; tries++ {
 		reading := r.client.CommittedOffsets()
 		missing := false
 		r.mu.Lock()
-		for p := range offsets {
+		for p := range places {
 			_, owned := r.next[p]
 			_, known := reading[p.Topic][p.Index]
 			missing = missing || owned && !known

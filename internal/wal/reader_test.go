@@ -209,7 +209,7 @@ func TestSeekIsExact(t *testing.T) {
 		var got polled
 		if round%2 == 0 { // Seek while Poll runs
 			proceed <- struct{}{}
-			r.Seek(map[Partition]int64{us: target})
+			r.Seek(map[Partition]Place{us: At(target)})
 			got = await(t, results)
 			if got.err != nil {
 				t.Fatal(got.err)
@@ -223,7 +223,7 @@ func TestSeekIsExact(t *testing.T) {
 				continue
 			}
 		} else {
-			r.Seek(map[Partition]int64{us: target})
+			r.Seek(map[Partition]Place{us: At(target)})
 		}
 		at := int64(-1)
 		for at < 0 {
@@ -234,7 +234,7 @@ func TestSeekIsExact(t *testing.T) {
 			}
 			at = first(got.records, us)
 			if first(got.records, eu) >= n-200 {
-				r.Seek(map[Partition]int64{eu: 0}) // keep the other partition busy
+				r.Seek(map[Partition]Place{eu: At(0)}) // keep the other partition busy
 			}
 		}
 		if at != target {
@@ -258,7 +258,7 @@ func TestStaleRecordsOfAPollAreDropped(t *testing.T) {
 		}}}}}}
 	}
 
-	r.Seek(map[Partition]int64{us: 4})
+	r.Seek(map[Partition]Place{us: At(4)})
 	if fetch, lost := r.accept(polled(7)); len(fetch.Records) > 0 || len(lost) > 0 {
 		t.Errorf("after seek: got %v, %v", texts(fetch.Records), lost)
 	}
@@ -305,7 +305,7 @@ func TestSeekOfForeignPartitionIsIgnored(t *testing.T) {
 	l := openLog(t, startKafka(t))
 	fill(t, l, usTopic, 0, 2)
 	r := tail(t, l, TailConfig{Partitions: []Partition{{usTopic, 0}}})
-	r.Seek(map[Partition]int64{{usTopic, 1}: 7, {euTopic, 0}: 3})
+	r.Seek(map[Partition]Place{{usTopic, 1}: At(7), {euTopic, 0}: At(3)})
 	if got := texts(take(t, r, 2)); !slices.Equal(got, numbered(0, 2)) {
 		t.Errorf("got %v", got)
 	}

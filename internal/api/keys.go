@@ -9,6 +9,13 @@ import (
 // instant.
 const WholeValue = -1
 
+// Pages of elements and of names: what the server takes when the limit is left
+// to it, and the most that may be asked for over HTTP.
+const (
+	DefaultPage = 1000
+	MaxPage     = 10_000
+)
+
 // KeyQuery asks for one key of one region.
 type KeyQuery struct {
 	Region string

@@ -12,9 +12,8 @@ import (
 // Bounds of the work for one page of keys. Sparse patterns find little in much:
 // their pages may be short, or empty with a cursor.
 const (
-	scanCount   = 1000 // names looked at in one call, about
-	scanMost    = 100  // calls
-	defaultKeys = 1000
+	scanCount = 1000 // names looked at in one call, about
+	scanMost  = 100  // calls
 )
 
 // Keys lists names of keys in one region, a page at a time.
@@ -24,7 +23,7 @@ func (a *App) Keys(ctx context.Context, q api.KeysQuery) (api.KeyList, error) {
 		return api.KeyList{}, err
 	}
 	if q.Limit <= 0 {
-		q.Limit = defaultKeys
+		q.Limit = api.DefaultPage
 	}
 	from, err := parseCursor(q.Cursor)
 	if err != nil {

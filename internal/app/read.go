@@ -15,9 +15,6 @@ import (
 // are smaller, in ten regions too, so they can be compared.
 const demoElements = 500
 
-// defaultElements is the limit of one answer when the caller names none.
-const defaultElements = 1000
-
 // Key reads one key of one region, with its sidecar facts. A key that holds
 // nothing is an empty view, not an error.
 func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
@@ -29,7 +26,7 @@ func (a *App) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
 		return api.KeyPage{}, fail.New(fail.Usage, "read a key of %d bytes, want 1 to %d", len(q.Key), event.MaxKeyBytes)
 	}
 	if q.Limit == 0 {
-		q.Limit = defaultElements
+		q.Limit = api.DefaultPage
 	}
 	page, err := a.readKey(ctx, r, q)
 	if err != nil {

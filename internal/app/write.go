@@ -25,11 +25,6 @@ func (a *App) Produce(ctx context.Context, op event.Operation) (event.Receipt, e
 	return r.bridge.Write(ctx, op)
 }
 
-// Write is Produce; the simulator knows it by this name.
-func (a *App) Write(ctx context.Context, op event.Operation) (event.Receipt, error) {
-	return a.Produce(ctx, op)
-}
-
 // Plan tells what Produce would append, without appending.
 func (a *App) Plan(ctx context.Context, op event.Operation) (api.Plan, error) {
 	r, err := a.writer(op)

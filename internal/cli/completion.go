@@ -125,7 +125,7 @@ func sortedCompletions(keys []event.Bytes, prefix string) []cobra.Completion {
 
 // keysStarting asks for a page of keys with a prefix.
 func keysStarting(ctx context.Context, b backend, prefix string) []cobra.Completion {
-	page, err := b.Keys(ctx, api.KeysQuery{Region: b.Regions()[0], Match: globEscape(prefix) + "*", Limit: 1000})
+	page, err := b.Keys(ctx, api.KeysQuery{Region: b.Regions()[0], Match: globEscape(prefix) + "*", Limit: api.DefaultPage})
 	if err != nil {
 		return nil
 	}

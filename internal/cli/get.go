@@ -88,14 +88,11 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	return s.missing(key, page)
 }
 
-// mostElements is what one request for a part may ask for.
-const mostElements = 10_000
-
 func (o getOptions) query(key string) (api.KeyQuery, error) {
 	q := api.KeyQuery{Key: []byte(key), Limit: o.limit, Cursor: o.cursor}
 	switch {
-	case o.limit < 0 || o.limit > mostElements:
-		return q, fail.New(fail.Usage, "--limit %d, want 1 to %d, or 0 for all", o.limit, mostElements)
+	case o.limit < 0 || o.limit > api.MaxPage:
+		return q, fail.New(fail.Usage, "--limit %d, want 1 to %d, or 0 for all", o.limit, api.MaxPage)
 	case o.limit == 0 && o.cursor != "":
 		return q, fail.New(fail.Usage, "--cursor goes on with a part of a value: give --limit too")
 	case o.limit > 0 && o.region == allRegions:

@@ -20,11 +20,11 @@ import (
 // Writer takes the operations; a bridge per region, or the HTTP API. A nil
 // error with outcome "unknown" is neither produced nor failed.
 type Writer interface {
-	Write(ctx context.Context, op event.Operation) (event.Receipt, error)
+	Produce(ctx context.Context, op event.Operation) (event.Receipt, error)
 }
 
 // Max is the greatest rate, in steps per second, and means as fast as the
-// writers answer. It has to be asked for: a rate of 0 pauses.
+// writers answer.
 const Max float64 = 1_000_000
 
 const (
@@ -37,7 +37,7 @@ const (
 // Options of a run.
 type Options struct {
 	Regions []string // in index order
-	Rate    float64  // steps per second over all regions, 0 paused, Max
+	Rate    float64  // steps per second over all regions: more than 0, at most Max
 	Seed    uint64
 	Steps   int64 // end after so many; 0 runs until Stop
 }
@@ -108,10 +108,10 @@ func (s *Sim) Start(o Options) error {
 }
 
 func checkRate(rate float64) error {
-	if rate >= 0 && rate <= Max {
+	if rate > 0 && rate <= Max {
 		return nil
 	}
-	return fail.New(fail.Usage, "set the simulator's rate to %g: want 0 (paused) to %.0f (full speed) steps per second", rate, Max)
+	return fail.New(fail.Usage, "set the simulator's rate to %g: want more than 0 and at most %.0f (full speed) steps per second", rate, Max)
 }
 
 // Stop ends the run and waits for the operations on their way. Without a run it
@@ -239,12 +239,8 @@ func (p *pacer) sleep(ctx context.Context, changed <-chan struct{}, rate float64
 	if rate == Max {
 		return
 	}
-	wait := time.Hour // paused: until something changes
-	if rate > 0 {
-		next := p.since.Add(time.Duration(float64(p.made+1) / rate * float64(time.Second)))
-		wait = max(wakeEvery, time.Until(next)+time.Microsecond)
-	}
-	timer := time.NewTimer(wait)
+	next := p.since.Add(time.Duration(float64(p.made+1) / rate * float64(time.Second)))
+	timer := time.NewTimer(max(wakeEvery, time.Until(next)+time.Microsecond))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -311,7 +307,7 @@ func take(ctx context.Context, slot chan struct{}, wait bool) bool {
 // write sends one operation. A stop does not interrupt it: its fate is worth
 // knowing, and the writer has a deadline of its own.
 func (d *driver) write(op event.Operation) {
-	receipt, err := d.sim.writer.Write(context.WithoutCancel(d.ctx), op)
+	receipt, err := d.sim.writer.Produce(context.WithoutCancel(d.ctx), op)
 	d.sim.count(func(st *Stats) {
 		region := st.Regions[op.Region]
 		for _, c := range []*Counts{&st.Counts, &region} {

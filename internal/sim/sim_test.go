@@ -111,7 +111,7 @@ type recorder struct {
 	answer func(op event.Operation) (event.Receipt, error)
 }
 
-func (r *recorder) Write(_ context.Context, op event.Operation) (event.Receipt, error) {
+func (r *recorder) Produce(_ context.Context, op event.Operation) (event.Receipt, error) {
 	time.Sleep(r.delay)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +129,7 @@ func TestRateFollowsTheDial(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := int64(0)
-		for _, rate := range []float64{20, 500, 0, 3, 2345, 0.5} {
+		for _, rate := range []float64{20, 500, 3, 2345, 0.5} {
 			if err := s.SetRate(rate); err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestStuckRegionDoesNotHoldUpTheOthers(t *testing.T) {
 				if op.Region == "us" {
 					<-stuck
 				}
-				return w.Write(ctx, op)
+				return w.Produce(ctx, op)
 			}))
 			if err := s.Start(sim.Options{Regions: regions, Rate: rate, Seed: 1}); err != nil {
 				t.Fatal(err)
@@ -209,7 +209,7 @@ func TestStuckRegionDoesNotHoldUpTheOthers(t *testing.T) {
 
 type writerFunc func(context.Context, event.Operation) (event.Receipt, error)
 
-func (f writerFunc) Write(ctx context.Context, op event.Operation) (event.Receipt, error) {
+func (f writerFunc) Produce(ctx context.Context, op event.Operation) (event.Receipt, error) {
 	return f(ctx, op)
 }
 
@@ -278,6 +278,11 @@ func TestControlSpeaksTheAPI(t *testing.T) {
 		time.Sleep(10*time.Second + time.Millisecond)
 		if st, err := c.SetRate(t.Context(), 100); err != nil || st.Steps < 99 || st.Rate != 100 {
 			t.Errorf("rate: %+v (%v)", st, err)
+		}
+		for _, rate := range []float64{0, -1, 1e300, math.NaN()} {
+			if st, err := c.SetRate(t.Context(), rate); fail.CodeOf(err) != fail.Usage || st.Rate != 100 {
+				t.Errorf("rate %g: %+v (%v)", rate, st, err)
+			}
 		}
 		if st, err := c.Stop(t.Context()); err != nil || st.Running || st.Produced == 0 {
 			t.Errorf("stop: %+v (%v)", st, err)

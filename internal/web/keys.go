@@ -14,12 +14,6 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 )
 
-// Page sizes: elements of a container, names of a listing.
-const (
-	defaultPage = 1000
-	maxPage     = 10_000
-)
-
 // beforePathsAreCleaned takes /api/regions/{region}/key/{key} out before the
 // mux sees it: the mux would redirect a key such as a//b to another key. What
 // follows /key/ is the key, percent-encoded, slashes and all.
@@ -70,7 +64,7 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, region string, key 
 	if len(key) == 0 || len(key) > event.MaxKeyBytes {
 		return fail.New(fail.Usage, "key of %d bytes, want 1 to %d", len(key), event.MaxKeyBytes)
 	}
-	limit, err := intOf(r, "limit", defaultPage, 0, maxPage)
+	limit, err := intOf(r, "limit", api.DefaultPage, 0, api.MaxPage)
 	if err != nil {
 		return err
 	}
@@ -122,7 +116,7 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkRegion(q.Region); err != nil {
 		return err
 	}
-	limit, err := intOf(r, "limit", defaultPage, 1, maxPage)
+	limit, err := intOf(r, "limit", api.DefaultPage, 1, api.MaxPage)
 	if err != nil {
 		return err
 	}

@@ -126,9 +126,6 @@ func TestRefusals(t *testing.T) {
 		{name: "events of an unknown kind", method: "GET", target: "/api/events?kind=felt", status: 400, code: fail.Usage},
 		{name: "events recent", method: "GET", target: "/api/events?recent=-1", status: 400, code: fail.Usage},
 
-		{name: "sim rate 0", method: "POST", target: "/api/sim/rate", body: `{"rate":0}`, status: 400, code: fail.Usage},
-		{name: "sim rate negative", method: "POST", target: "/api/sim/start", body: `{"rate":-1}`, status: 400, code: fail.Usage},
-		{name: "sim rate absurd", method: "POST", target: "/api/sim/rate", body: `{"rate":1e300}`, status: 400, code: fail.Usage},
 		{name: "sim in an unknown region", method: "POST", target: "/api/sim/start", body: `{"regions":["mars"]}`, status: 404, code: fail.NotFound},
 		{name: "sim stop with an argument", method: "POST", target: "/api/sim/stop", body: `{"now":1}`, status: 400, code: fail.Usage},
 		{name: "link to itself", method: "POST", target: "/api/lab/links/us/us", body: `{"action":"cut"}`, status: 404, code: fail.NotFound},

@@ -58,7 +58,7 @@ type Service interface {
 	Log(ctx context.Context, q api.LogQuery, emit func(api.Observation) error) error
 }
 
-// Simulator is the traffic simulator of the running cluster.
+// Simulator is the traffic simulator of the running cluster. It checks rates.
 type Simulator interface {
 	State() api.Sim
 	Start(ctx context.Context, s api.SimStart) (api.Sim, error)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 )
-
-const maxSimRate = 1e6
 
 // produce answers 201 for a durable write, 202 for one whose fate is unknown.
 func (s *Server) produce(w http.ResponseWriter, r *http.Request) error {
@@ -73,11 +70,6 @@ func (s *Server) simStart(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if start.Rate != 0 {
-		if err := checkRate(start.Rate); err != nil {
-			return err
-		}
-	}
 	return answered(w)(s.Sim.Start(r.Context(), start))
 }
 
@@ -93,9 +85,6 @@ func (s *Server) simRate(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &rate); err != nil {
 		return err
 	}
-	if err := checkRate(rate.Rate); err != nil {
-		return err
-	}
 	return answered(w)(s.Sim.SetRate(r.Context(), rate.Rate))
 }
 
@@ -107,13 +96,6 @@ func answered(w http.ResponseWriter) func(api.Sim, error) error {
 		}
 		return answer(w, state)
 	}
-}
-
-func checkRate(rate float64) error {
-	if math.IsNaN(rate) || rate <= 0 || rate > maxSimRate {
-		return fail.New(fail.Usage, "rate %v, want more than 0 and at most %.0f steps per second", rate, maxSimRate)
-	}
-	return nil
 }
 
 // maxDelay bounds a link's delay; more is better said as a cut.

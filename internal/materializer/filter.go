@@ -2,6 +2,7 @@ package materializer
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/geokv/geokv/internal/event"
@@ -39,6 +40,7 @@ func (w *worker) prepare(ctx context.Context, s *source) error {
 		}
 		s.head = &pending{event: e, offset: r.Offset, epoch: r.Epoch, bytes: recordBytes(r)}
 		w.witness(s, e)
+		w.checkIndex(s, e)
 	}
 	return nil
 }
@@ -75,6 +77,19 @@ func (w *worker) witness(s *source, e event.Event) {
 		return
 	}
 	w.m.stats.ahead(s.part.Topic, e.HLC, "check the clock of region "+e.Origin)
+}
+
+// checkIndex looks whether an origin stamps with its own index: two that share
+// one can make equal stamps. The event counts all the same: every region must
+// decide alike, and topologies may differ while one is changed.
+func (w *worker) checkIndex(s *source, e event.Event) {
+	home, ok := w.m.cfg.Topology.Lookup(e.Origin)
+	if !ok || int(e.HLC.Region) == home.Index {
+		return
+	}
+	w.m.stats.count(alarmIndex, s.part.Topic, fmt.Sprintf("event %s is stamped with region index %d, but %s has index %d here",
+		e.ID, e.HLC.Region, home.Name, home.Index),
+		"give every process the same list of regions in the same order, and restart the bridges of "+home.Name)
 }
 
 // block makes the partition wait: the record may become readable, by an upgrade

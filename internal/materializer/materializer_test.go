@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,28 @@ func TestRejectedRecordsAreQuarantinedAndPassed(t *testing.T) {
 		}
 		if w.m.State().Blocked() {
 			t.Error("a rejected record counts as a blockage")
+		}
+	})
+}
+
+// A bridge with another list of regions stamps with an index that is not its
+// region's. The event counts, as it does everywhere.
+func TestForeignRegionIndexIsAlarmed(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		w.write("eu", "k")
+		w.settle()
+		w.wantAlarm(alarmIndex, false)
+		e := w.incr("eu", "k", 0)
+		e.HLC.Region = 0
+		r := encode(e)
+		w.log.append(wal.Partition{Topic: r.Topic, Index: r.Partition}, r)
+		w.settle()
+		w.wantApplied(2)
+		if message, _ := w.alarm(alarmIndex); !strings.Contains(message, "eu.events: ") || !strings.Contains(message, "index 0") {
+			t.Errorf("alarm %q", message)
+		}
+		if w.m.State().Blocked() {
+			t.Error("the region counts as blocked")
 		}
 	})
 }

@@ -26,6 +26,7 @@ const (
 	alarmClockAhead = "CLOCK_AHEAD"      // stamps were applied that are still in the future
 	alarmPartition  = "PARTITIONS"       // a topic has more partitions than keys map to
 	alarmReject     = "REJECTED"         // records were rejected
+	alarmIndex      = "REGION_INDEX"     // an origin stamps with the index of another region
 )
 
 const viewHint = "check that Redis runs, accepts writes and has memory; geokv status shows its address"

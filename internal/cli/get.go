@@ -68,7 +68,7 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	}
 	defer s.disconnect(b)
 	regions := chosen(o.region, b.Regions())
-	if err := o.waitFor(ctx, b, regions); err != nil {
+	if err := s.waitFor(ctx, b, o, regions); err != nil {
 		return err
 	}
 	if o.region == allRegions {
@@ -144,11 +144,11 @@ func chosen(flag string, known []string) []string {
 	return []string{flag}
 }
 
-func (o getOptions) waitFor(ctx context.Context, b backend, regions []string) error {
+func (s *session) waitFor(ctx context.Context, b backend, o getOptions, regions []string) error {
 	if o.after == "" {
 		return nil
 	}
-	receipt, err := readReceipt(o.after)
+	receipt, err := s.readReceipt(o.after)
 	if err != nil {
 		return fail.Wrap(fail.Usage, err, "read --after").WithHint("give what produce printed under RECEIPT, or its JSON")
 	}
@@ -159,9 +159,9 @@ func (o getOptions) waitFor(ctx context.Context, b backend, regions []string) er
 }
 
 // readReceipt reads a receipt's JSON or token, or the file that holds one.
-func readReceipt(text string) (event.Receipt, error) {
-	if path, isFile := strings.CutPrefix(text, "@"); isFile {
-		content, err := os.ReadFile(path)
+func (s *session) readReceipt(text string) (event.Receipt, error) {
+	if name, isFile := strings.CutPrefix(text, "@"); isFile {
+		content, err := os.ReadFile(s.path(name))
 		if err != nil {
 			return event.Receipt{}, err
 		}

@@ -203,8 +203,8 @@ func (s *session) mm2Check(name string, o mm2CheckOptions) error {
 	}
 	s.printer.Note("%s: %d errors, %d warnings", name, checked.Errors, checked.Warnings)
 	if checked.Errors > 0 {
-		return fail.New(fail.Internal, "%s: MirrorMaker would lose, loop or not carry events", name).
-			WithHint("geokv mm2 config writes a file without these; each finding says what to change")
+		return &out.PartlyDone{Err: fail.New(fail.Rejected, "%s: MirrorMaker would lose, loop or not carry events", name).
+			WithHint("geokv mm2 config writes a file without these; each finding says what to change")}
 	}
 	return nil
 }

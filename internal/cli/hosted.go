@@ -15,13 +15,52 @@ import (
 	"github.com/geokv/geokv/internal/lab/datadir"
 )
 
-// hosted is a cluster that this process runs, of either stack.
+// home is the data directory of a cluster that is being started.
+type home struct {
+	dir   *datadir.Dir
+	token string
+	fresh bool // the token was made just now
+}
+
+// openHome takes the data directory for a cluster of the configured regions. The
+// home is to be closed in any case.
+func (s *session) openHome() (h home, topology geo.Topology, err error) {
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return h, topology, err
+	}
+	if cfg.External() {
+		return h, topology, fail.New(fail.Usage, "up: %s names an external cluster", cfg.File).
+			WithHint("geokv serve runs against it; geokv up elsewhere, or with --config naming another file, runs one of its own")
+	}
+	if topology = cfg.Topology; topology.Len() == 0 {
+		topology = geo.Default()
+	}
+	path, err := s.dataDir()
+	if err != nil {
+		return h, topology, err
+	}
+	if h.dir, err = datadir.Open(path); err != nil {
+		return h, topology, err
+	}
+	h.fresh = !h.dir.HasToken()
+	h.token, err = h.dir.Token()
+	return h, topology, err
+}
+
+// close gives the directory back.
+func (h home) close() error {
+	if h.dir == nil {
+		return nil
+	}
+	return errors.Join(h.dir.Retract(), h.dir.Close())
+}
+
+// hosted is a cluster that this process runs: its stack and the application on it.
 type hosted struct {
-	dir     *datadir.Dir
+	home
 	cluster lab.Cluster
 	app     *app.App
-	token   string
-	fresh   bool // the token was made just now
 }
 
 // startCluster takes the data directory, starts the stack and opens the
@@ -35,27 +74,9 @@ func (s *session) startCluster(ctx context.Context, o labOptions) (*hosted, erro
 }
 
 func (s *session) start(ctx context.Context, e *hosted, o labOptions) error {
-	cfg, err := s.loadConfig()
-	if err != nil {
-		return err
-	}
-	if cfg.External() {
-		return fail.New(fail.Usage, "up: %s names an external cluster", cfg.File).
-			WithHint("geokv serve runs against it; geokv up elsewhere, or with --config naming another file, runs one of its own")
-	}
-	topology := cfg.Topology
-	if topology.Len() == 0 {
-		topology = geo.Default()
-	}
-	path, err := s.dataDir()
-	if err != nil {
-		return err
-	}
-	if e.dir, err = datadir.Open(path); err != nil {
-		return err
-	}
-	e.fresh = !e.dir.HasToken()
-	if e.token, err = e.dir.Token(); err != nil {
+	var topology geo.Topology
+	var err error
+	if e.home, topology, err = s.openHome(); err != nil {
 		return err
 	}
 	if e.cluster, err = s.startStack(ctx, o, topology, e.dir); err != nil {
@@ -143,17 +164,10 @@ const stackGrace = 20 * time.Second
 // close ends the stack and gives the directory back. The application was closed
 // by its host.
 func (e *hosted) close() error {
-	var failures []error
-	if e.dir != nil {
-		failures = append(failures, e.dir.Retract())
+	if e.cluster == nil {
+		return e.home.close()
 	}
-	if e.cluster != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stackGrace)
-		defer cancel()
-		failures = append(failures, e.cluster.Close(ctx))
-	}
-	if e.dir != nil {
-		failures = append(failures, e.dir.Close())
-	}
-	return errors.Join(failures...)
+	ctx, cancel := context.WithTimeout(context.Background(), stackGrace)
+	defer cancel()
+	return errors.Join(e.dir.Retract(), e.cluster.Close(ctx), e.dir.Close())
 }

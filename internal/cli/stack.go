@@ -19,6 +19,7 @@ import (
 const (
 	stackEmbedded = "embedded"
 	stackProcess  = "process"
+	stackCompose  = "compose"
 )
 
 // startStack starts the stack that --stack names.
@@ -31,7 +32,10 @@ func (s *session) startStack(ctx context.Context, o labOptions, topology geo.Top
 	case stackProcess:
 		return s.startProcesses(ctx, topology, s.persistent(dir))
 	}
-	return nil, fail.New(fail.Usage, "--stack %q: want %s or %s", o.stack, stackEmbedded, stackProcess)
+	if o.stack == stackCompose {
+		return nil, fail.New(fail.Usage, "--stack compose: containers are not this command's").WithHint("run geokv up --stack compose, then this beside it")
+	}
+	return nil, fail.New(fail.Usage, "--stack %q: want %s, %s or %s", o.stack, stackEmbedded, stackProcess, stackCompose)
 }
 
 func (s *session) startProcesses(ctx context.Context, topology geo.Topology, dir *datadir.Dir) (lab.Cluster, error) {

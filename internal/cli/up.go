@@ -37,7 +37,8 @@ logs, and views are rebuilt from them at the next start.`,
   geokv up --http 127.0.0.1:8080           the API at a fixed address
   geokv up --memory                        keep nothing
   geokv up --redis exec                    a redis-server per region
-  geokv up --stack process                 real Kafka, MirrorMaker 2, registry and Redis`,
+  geokv up --stack process                 real Kafka, MirrorMaker 2, registry and Redis
+  geokv up --stack compose                 the same in containers`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd.Context(), o) },
 	}
@@ -56,6 +57,9 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 	if err := checkListen(o.http); err != nil {
 		return err
 	}
+	if o.lab.stack == stackCompose {
+		return s.upContainers(ctx, o)
+	}
 	began := time.Now()
 	e, err := s.startCluster(ctx, o.lab)
 	if err != nil {
@@ -72,7 +76,7 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 		if err := e.startSim(ctx, o); err != nil {
 			return err
 		}
-		if err := s.announce(e, address, time.Since(began)); err != nil {
+		if err := s.announce(e.home, e.describe(address, time.Since(began))); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -88,8 +92,8 @@ type labOptions struct {
 }
 
 func (o *labOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.stack, "stack", stackEmbedded, "what to run: embedded, or process for real Kafka, MirrorMaker 2, registry and Redis")
-	_ = cmd.RegisterFlagCompletionFunc("stack", cobra.FixedCompletions([]string{stackEmbedded, stackProcess}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&o.stack, "stack", stackEmbedded, "what to run: embedded, or real Kafka, MirrorMaker 2, registry and Redis as a process each or by compose")
+	_ = cmd.RegisterFlagCompletionFunc("stack", cobra.FixedCompletions([]string{stackEmbedded, stackProcess, stackCompose}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.redis, "redis", lab.RedisEmbedded, "embedded, or exec to run a redis-server per region")
 	_ = cmd.RegisterFlagCompletionFunc("redis", cobra.FixedCompletions([]string{lab.RedisEmbedded, lab.RedisExec}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -103,23 +107,23 @@ type started struct {
 	ReadyMS  int64            `json:"ready_ms"`
 }
 
-func (s *session) announce(e *hosted, address string, took time.Duration) error {
+func (s *session) announce(h home, d started) error {
 	if s.printer.Format != out.Table {
-		return s.printer.Line(e.describe(address, took))
+		return s.printer.Line(d)
 	}
 	g := out.Grid{Columns: out.Columns("REGION", "KAFKA", "REDIS")}
-	for _, r := range e.cluster.Endpoints().Regions {
-		g.Add(out.Text(r.Region.Name, strings.Join(r.Brokers, ","), r.RedisAddr)...)
+	for _, r := range d.Regions {
+		g.Add(out.Text(r.Name, strings.Join(r.Kafka, ","), r.Redis)...)
 	}
 	if err := s.printer.Grid(g); err != nil {
 		return err
 	}
 	p := s.printer
-	p.Printf("\nregistry  %s\napi       http://%s\ndata      %s\n", e.cluster.Endpoints().RegistryURL, address, e.dir.Path())
-	if e.fresh {
-		p.Printf("token     %s   (for writes over HTTP; kept in the data directory)\n", e.token)
+	p.Printf("\nregistry  %s\napi       %s\ndata      %s\n", d.Registry, d.API, d.Data)
+	if h.fresh {
+		p.Printf("token     %s   (for writes over HTTP; kept in the data directory)\n", h.token)
 	}
-	p.Printf("\nready after %s. In another terminal:\n", out.Duration(took))
+	p.Printf("\nready after %s. In another terminal:\n", out.Duration(time.Duration(d.ReadyMS)*time.Millisecond))
 	hint := s.locationFlags()
 	p.Printf("  geokv produce incr sales:total 1 --region eu --wait-all%s\n", hint)
 	p.Printf("  geokv get sales:total --region all%s\n  geokv tail%s\n  geokv status --watch%s\n\nCtrl-C ends.\n", hint, hint, hint)

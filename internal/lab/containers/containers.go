@@ -29,10 +29,9 @@ const (
 	patient = 4 * time.Minute
 )
 
-// Config says what to run. Files, Dir and Ready are required.
+// Config says what to run. Dir and Ready are required.
 type Config struct {
-	Files   fs.FS                                       // compose.yaml and everything it mounts
-	Dir     string                                      // where they are written to
+	Dir     string                                      // has compose.yaml and everything it mounts, see Write
 	Env     []string                                    // NAME=value, beside the environment of this process
 	Ready   func(ctx context.Context) error             // nil once the cluster takes reads and writes
 	Say     func(format string, arguments ...any)       // tells progress
@@ -58,9 +57,6 @@ func Up(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	if err := c.checkImage(ctx); err != nil {
-		return nil, err
-	}
-	if err := c.writeFiles(); err != nil {
 		return nil, err
 	}
 	cfg.Say("starting the containers; their logs: %s logs", c.CommandLine())
@@ -123,16 +119,18 @@ func (c *Cluster) checkImage(ctx context.Context) error {
 		WithHint("is the Docker daemon running, and may you use it? docker info")
 }
 
-func (c *Cluster) writeFiles() error {
-	err := fs.WalkDir(c.cfg.Files, ".", func(path string, d fs.DirEntry, err error) error {
+// Write puts the files that Compose needs into a directory, over older ones. The
+// error is a *fail.Error.
+func Write(dir string, files fs.FS) error {
+	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := fs.ReadFile(c.cfg.Files, path)
+		text, err := fs.ReadFile(files, path)
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(c.cfg.Dir, path)
+		target := filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			return err
 		}

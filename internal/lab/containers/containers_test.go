@@ -30,8 +30,7 @@ func (d *docker) command(name string, args ...string) *exec.Cmd {
 
 func (d *docker) config(ready func(context.Context) error) Config {
 	return Config{
-		Files: fstest.MapFS{"compose.yaml": {Data: []byte("services: {}")}, "mm2.properties": {Data: []byte("x")}},
-		Dir:   filepath.Join(d.t.TempDir(), "compose"), Env: []string{"GEOKV_HTTP_TOKEN=secret"},
+		Dir: filepath.Join(d.t.TempDir(), "compose"), Env: []string{"GEOKV_HTTP_TOKEN=secret"},
 		Ready: ready, Say: d.t.Logf, Getenv: func(string) string { return "" }, Command: d.command,
 	}
 }
@@ -58,9 +57,6 @@ func TestUpAndDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(cfg.Dir, "mm2.properties")); string(text) != "x" || err != nil {
-		t.Errorf("mm2.properties: %q, %v", text, err)
-	}
 	if err := c.Down(t.Context(), true); err != nil {
 		t.Error(err)
 	}
@@ -70,6 +66,18 @@ func TestUpAndDown(t *testing.T) {
 	}
 	if !slices.Equal(d.asked, want) {
 		t.Errorf("asked\n%s\nwant\n%s", strings.Join(d.asked, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestWriteReplacesOlderFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "compose")
+	for _, want := range []string{"old", "new"} {
+		if err := Write(dir, fstest.MapFS{"compose.yaml": {Data: []byte(want)}}); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, "compose.yaml")); string(text) != want || err != nil {
+			t.Errorf("got %q, %v, want %q", text, err, want)
+		}
 	}
 }
 

@@ -226,21 +226,6 @@ func (c *cluster) regions() []string {
 	return names
 }
 
-// await polls until ok; it fails the test when patience ends.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for ticker := time.NewTicker(10 * time.Millisecond); ; <-ticker.C {
-		if ok() {
-			ticker.Stop()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-	}
-}
-
 // bounded is the test's context with an end of its own.
 func bounded(t *testing.T) context.Context {
 	t.Helper()

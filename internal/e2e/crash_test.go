@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // TestKillNineUnderLoadLosesNoAcknowledgedWrite kills the whole cluster twice
@@ -100,7 +101,7 @@ func readersSeeNothingHalfBuilt(ctx context.Context, c *cluster) {
 	for _, region := range c.regions() {
 		r := c.redis(c.t, region)
 		values := map[string]bool{}
-		await(c.t, "the view of "+region, func() bool {
+		polltest.Until(c.t, "the view of "+region, func() bool {
 			value, err := r.Get(ctx, "counter:us:0").Result()
 			if err != nil {
 				if !strings.HasPrefix(err.Error(), "LOADING") {
@@ -140,7 +141,7 @@ func TestReadsWaitForTheRebuild(t *testing.T) {
 
 	c = h.up()
 	refused := 0
-	await(t, "the value", func() bool {
+	polltest.Until(t, "the value", func() bool {
 		r := h.run("get", "n", "-o", "json")
 		if r.code == 5 && strings.Contains(r.stderr, "REBUILDING") && strings.Contains(r.stderr, "%") {
 			refused++

@@ -11,6 +11,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // TestDamagedDataDirectories starts on copies of one data directory that were
@@ -92,7 +93,7 @@ func TestDamagedDataDirectories(t *testing.T) {
 func lossIsReported(ctx context.Context, t *testing.T, c *cluster, region string) {
 	t.Helper()
 	var report api.Report
-	await(t, "the loss in the status, and only that", func() bool {
+	polltest.Until(t, "the loss in the status, and only that", func() bool {
 		var err error
 		if report, err = c.api.Status(ctx); err != nil {
 			t.Fatal(err)

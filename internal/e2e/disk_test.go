@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // TestFullDiskRefusesAndHeals runs a cluster whose files cannot grow beyond a
@@ -62,7 +63,7 @@ func TestFullDiskRefusesAndHeals(t *testing.T) {
 
 	setFileLimit(t, c.cmd.Process.Pid, 1<<40)
 	began := time.Now()
-	await(t, "writes after there was room again", func() bool {
+	polltest.Until(t, "writes after there was room again", func() bool {
 		receipt, err := write("k")
 		return err == nil && receipt.Outcome == event.Durable
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/event/avro"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 )
 
@@ -121,7 +122,7 @@ func (c *cluster) views(ctx context.Context, region string, now int64) []crdt.Vi
 // awaitConverged waits until every region holds every event of every log.
 func (c *cluster) awaitConverged(ctx context.Context) {
 	c.t.Helper()
-	await(c.t, "regions converged", func() bool {
+	polltest.Until(c.t, "regions converged", func() bool {
 		report, err := c.api.Status(ctx)
 		return err == nil && report.Converged
 	})

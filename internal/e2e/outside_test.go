@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // TestOutsideClients gives one cluster to clients that know nothing of geokv.
@@ -197,7 +198,7 @@ func independentProducer(ctx context.Context, t *testing.T, c *cluster) {
 	}
 	for _, region := range c.regions() {
 		r := c.redis(t, region)
-		await(t, "the independent producer's writes in "+region, func() bool {
+		polltest.Until(t, "the independent producer's writes in "+region, func() bool {
 			got, _ := r.Get(ctx, "independent").Int()
 			return got == 12
 		})

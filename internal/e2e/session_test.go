@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // slack is how much longer than promised something may take in a test: the
@@ -21,7 +22,7 @@ func TestReadyAndEndWithinTwoSecondsAndNothingIsLost(t *testing.T) {
 	if c.took > slack*2*time.Second {
 		t.Errorf("ready after %v, want 2s", c.took)
 	}
-	await(t, "some traffic", func() bool {
+	polltest.Until(t, "some traffic", func() bool {
 		sim, err := c.api.Sim(ctx)
 		return err == nil && sim.Produced >= 50
 	})

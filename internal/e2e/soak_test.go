@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/sim"
 )
 
@@ -94,7 +95,7 @@ func (c *cluster) awaitProduced(ctx context.Context, events uint64) uint64 {
 func (c *cluster) awaitReady(ctx context.Context) time.Duration {
 	c.t.Helper()
 	began := time.Now()
-	await(c.t, "views rebuilt", func() bool {
+	polltest.Until(c.t, "views rebuilt", func() bool {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.ready.API+"/readyz", nil)
 		if err != nil {
 			c.t.Fatal(err)

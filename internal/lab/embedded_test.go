@@ -23,6 +23,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lab/datadir"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -82,18 +83,9 @@ func values(t *testing.T, c Cluster, at, topic string) (out []string) {
 	return out
 }
 
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in 20 s", what)
-		}
-	}
-}
-
 func awaitValues(t *testing.T, c Cluster, at, topic string, want ...string) {
 	t.Helper()
-	await(t, fmt.Sprintf("%v of %s in %s", want, topic, at), func() bool {
+	polltest.Until(t, fmt.Sprintf("%v of %s in %s", want, topic, at), func() bool {
 		return slices.Equal(slices.Compact(values(t, c, at, topic)), want)
 	})
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/geokv/geokv/internal/crdt/crdttest"
 	"github.com/geokv/geokv/internal/materializer"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view/redistest"
 )
 
@@ -49,7 +50,7 @@ func dump(r *region) string { return filepath.Join(r.server.Dir(), "dump.rdb") }
 func restart(t *testing.T, r *region) {
 	t.Helper()
 	r.server.Kill()
-	eventually(t, "redis is back", func() bool { return r.server.Run(t) })
+	polltest.Until(t, "redis is back", func() bool { return r.server.Run(t) })
 }
 
 func faults() []fault {
@@ -144,14 +145,14 @@ func TestFaults(t *testing.T) {
 		r.append(parts[2*i+2]...)
 		if f.alarm != "" {
 			pattern := regexp.MustCompile(f.alarm)
-			eventually(t, f.name+" shows in the state", func() bool { return pattern.MatchString(alarms(m)) }, func() string { return alarms(m) })
+			polltest.Until(t, f.name+" shows in the state", func() bool { return pattern.MatchString(alarms(m)) }, func() string { return alarms(m) })
 		}
 		if f.end != nil {
 			f.end(t, r)
 		}
 		r.awaitEnd()
 		r.wantFold(slices.Concat(parts[:2*i+3]...))
-		eventually(t, f.name+" is over in the state", func() bool { return !m.State().Blocked() })
+		polltest.Until(t, f.name+" is over in the state", func() bool { return !m.State().Blocked() })
 		t.Logf("%-36s %4d ms", f.name, time.Since(started).Milliseconds())
 		if t.Failed() {
 			t.Fatalf("after %s; alarms: %s", f.name, alarms(m))
@@ -177,7 +178,7 @@ func TestForeignKeysAreNamedAndKept(t *testing.T) {
 	r.append(events...)
 	r.awaitEnd()
 	r.wantFold(events)
-	eventually(t, "the key is named", func() bool {
+	polltest.Until(t, "the key is named", func() bool {
 		return strings.Contains(alarms(m), `FOREIGN_KEYS the view's database holds keys that geokv did not write: "session:1"`)
 	})
 	if got := r.raw.Get(within(t), "session:1").Val(); got != "theirs" {
@@ -196,7 +197,7 @@ func TestOldServerIsRefused(t *testing.T) {
 	door.Lie("redis_version:"+version, "redis_version:"+old)
 	m, _ := r.run(openDB(t, "redis://"+door.Addr))
 	r.append(increasing(30)...)
-	eventually(t, "the version is named", func() bool { return strings.Contains(alarms(m), "is too old") })
+	polltest.Until(t, "the version is named", func() bool { return strings.Contains(alarms(m), "is too old") })
 	if n := r.raw.DBSize(within(t)).Val(); n != 0 {
 		t.Errorf("%d keys were written all the same", n)
 	}

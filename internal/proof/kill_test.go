@@ -12,6 +12,7 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 )
 
@@ -62,7 +63,7 @@ func TestKilledUnderWorkers(t *testing.T) {
 		if k == *kills {
 			break
 		}
-		eventually(t, "workers are at it", func() bool { return r.applied() > before+int64(rng.IntN(part)) })
+		polltest.Until(t, "workers are at it", func() bool { return r.applied() > before+int64(rng.IntN(part)) })
 		if rng.IntN(2) == 0 {
 			w := workers[rng.IntN(len(workers))]
 			w.kill()
@@ -75,12 +76,12 @@ func TestKilledUnderWorkers(t *testing.T) {
 			}
 			saved := r.applied()
 			r.append(events[to:min(to+100, len(events))]...)
-			eventually(t, "more is applied than the snapshot holds", func() bool { return r.applied() > saved })
+			polltest.Until(t, "more is applied than the snapshot holds", func() bool { return r.applied() > saved })
 		}
 		servers++
 		had := r.applied()
 		r.server.Kill()
-		eventually(t, "redis is back", func() bool { return r.server.Run(t) })
+		polltest.Until(t, "redis is back", func() bool { return r.server.Run(t) })
 		lost += max(0, had-r.applied())
 	}
 	r.awaitEnd()

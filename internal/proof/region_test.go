@@ -22,6 +22,7 @@ import (
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/materializer"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/view/redistest"
 	"github.com/geokv/geokv/internal/wal"
@@ -231,21 +232,6 @@ func (r *region) applied() (n int64) {
 	return n
 }
 
-// eventually polls what only other processes can make true.
-func eventually(t testing.TB, what string, cond func() bool, state ...func() string) {
-	t.Helper()
-	for ctx := within(t); !cond(); {
-		select {
-		case <-ctx.Done():
-			for _, s := range state {
-				what += "\n" + s()
-			}
-			t.Fatalf("never: %s", what)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}
-
 // awaitEnd waits until the view stands at the end of every log.
 func (r *region) awaitEnd() {
 	r.t.Helper()
@@ -257,7 +243,7 @@ func (r *region) awaitEnd() {
 	for _, end := range ends {
 		total += end
 	}
-	eventually(r.t, fmt.Sprintf("all %d records applied", total), func() bool { return r.applied() == total })
+	polltest.Until(r.t, fmt.Sprintf("all %d records applied", total), func() bool { return r.applied() == total })
 }
 
 // wantFold compares views, positions and lanes with the set of events.

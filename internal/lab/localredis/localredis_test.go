@@ -13,6 +13,7 @@ import (
 
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab/offspring"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 const secret = "s3cret"
@@ -139,11 +140,7 @@ func TestKilledServerComesBack(t *testing.T) {
 	c.Set(t.Context(), "k", "v", 0)
 	c.Save(t.Context())
 	s.Process().Restart()
-	for deadline := time.Now().Add(10 * time.Second); c.Get(t.Context(), "k").Val() != "v"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come back with its data")
-		}
-	}
+	polltest.Until(t, "it is back with its data", func() bool { return c.Get(t.Context(), "k").Val() == "v" })
 }
 
 // A pid that now belongs to someone else is left alone.

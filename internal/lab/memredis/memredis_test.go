@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 const secret = "s3cret"
@@ -186,7 +188,7 @@ func TestPubSub(t *testing.T) {
 			t.Errorf("RESP%d: got %v, %v", protocol, msg, err)
 		}
 		sub.Close()
-		waitFor(t, func() bool { return full.Publish(ctx, "geokv:obs", "x").Val() == 0 })
+		polltest.Until(t, "nobody subscribes", func() bool { return full.Publish(ctx, "geokv:obs", "x").Val() == 0 })
 	}
 }
 
@@ -201,12 +203,12 @@ func TestStuckSubscriber(t *testing.T) {
 	}
 	defer stuck.Close()
 	fmt.Fprint(stuck, "SUBSCRIBE c\r\n")
-	waitFor(t, func() bool { return full.Publish(ctx, "c", "x").Val() == 1 })
+	polltest.Until(t, "one subscribes", func() bool { return full.Publish(ctx, "c", "x").Val() == 1 })
 	message := strings.Repeat("m", 1<<20)
 	for range 64 {
 		full.Publish(ctx, "c", message)
 	}
-	waitFor(t, func() bool { return full.Publish(ctx, "c", "x").Val() == 0 })
+	polltest.Until(t, "nobody subscribes", func() bool { return full.Publish(ctx, "c", "x").Val() == 0 })
 }
 
 func TestOddInput(t *testing.T) {
@@ -241,7 +243,7 @@ func TestBlockedReaderThatLeaves(t *testing.T) {
 	}
 	io.WriteString(conn, "XREAD BLOCK 0 STREAMS none $\r\n")
 	conn.Close()
-	waitFor(t, func() bool { return s.clients() == 0 })
+	polltest.Until(t, "no client is left", func() bool { return s.clients() == 0 })
 }
 
 func TestReport(t *testing.T) {
@@ -272,16 +274,5 @@ func TestClosedServerRefusesAndEndsGoroutines(t *testing.T) {
 	}
 	if _, err := s.Dial(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Dial after Close: %v", err)
-	}
-}
-
-// waitFor polls a condition that another goroutine brings about.
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("condition not met in 5 s")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }

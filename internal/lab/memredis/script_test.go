@@ -12,6 +12,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // scriptCases are run here and on a real Redis; answers must agree.
@@ -119,7 +121,7 @@ func realRedis(t *testing.T) *redis.Client {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
 	t.Cleanup(func() { c.Close() })
-	waitFor(t, func() bool { return c.Ping(t.Context()).Err() == nil })
+	polltest.Until(t, "it answers", func() bool { return c.Ping(t.Context()).Err() == nil })
 	return c
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // child runs a shell command until the end of the test.
@@ -29,15 +31,6 @@ func child(t *testing.T, command string) (*Process, Config) {
 	return p, cfg
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in 20 s", what)
-		}
-	}
-}
-
 func TestEndedProcessComesBack(t *testing.T) {
 	p, cfg := child(t, "echo started; exec sleep 60")
 	first := p.PID()
@@ -45,13 +38,13 @@ func TestEndedProcessComesBack(t *testing.T) {
 		text, _ := os.ReadFile(cfg.LogFile)
 		return strings.Count(string(text), "started")
 	}
-	eventually(t, "the first says so", func() bool { return starts() == 1 })
+	polltest.Until(t, "the first says so", func() bool { return starts() == 1 })
 	p.Kill()
-	eventually(t, "a new process", func() bool { return p.PID() != first && p.Alive() })
+	polltest.Until(t, "a new process", func() bool { return p.PID() != first && p.Alive() })
 	if p.Ends() != 1 {
 		t.Errorf("ended %d times, want 1", p.Ends())
 	}
-	eventually(t, "both are in the log", func() bool { return starts() == 2 })
+	polltest.Until(t, "both are in the log", func() bool { return starts() == 2 })
 	if text, _ := os.ReadFile(cfg.PIDFile); strings.TrimSpace(string(text)) != fmt.Sprint(p.PID()) {
 		t.Errorf("pid file says %q, want %d", text, p.PID())
 	}
@@ -88,7 +81,7 @@ func TestRestartIsPrompt(t *testing.T) {
 	p, _ := child(t, "exec sleep 60")
 	first, began := p.PID(), time.Now()
 	p.Restart()
-	eventually(t, "a new process", func() bool { return p.PID() != first })
+	polltest.Until(t, "a new process", func() bool { return p.PID() != first })
 	if took := time.Since(began); took > firstWait {
 		t.Errorf("restart took %s", took)
 	}
@@ -103,7 +96,7 @@ func TestStop(t *testing.T) {
 		t.Error("its pid file stays")
 	}
 	stubborn, _ := child(t, "trap '' TERM; while :; do sleep 0.01; done")
-	eventually(t, "the trap is set", func() bool { return strings.Contains(CommandLine(stubborn.PID()), "trap") })
+	polltest.Until(t, "the trap is set", func() bool { return strings.Contains(CommandLine(stubborn.PID()), "trap") })
 	if stubborn.Stop(50*time.Millisecond) && stubborn.Alive() {
 		t.Error("one that does not end when asked lives on")
 	}

@@ -89,7 +89,7 @@ type Counters struct {
 
 // Alarm is a condition somebody should look at.
 type Alarm struct {
-	Code    string `json:"code"` // stable, e.g. CLOCK_AHEAD, BLOCKED, DATA_LOSS
+	Code    string `json:"code"` // one of the Alarm constants
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 	Count   int64  `json:"count"`

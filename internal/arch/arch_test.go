@@ -20,7 +20,7 @@ const module = "github.com/geokv/geokv/"
 // anything below, never anything above.
 var layers = [][]string{
 	{"internal/fail", "internal/geo", "internal/lane", "internal/hlc", "internal/event", "internal/crdt", "internal/api", "internal/filter", "internal/timeline"},
-	{"internal/pause", "lua", "compose", "internal/wal", "internal/view", "internal/event/avro", "internal/client", "internal/config", "internal/out", "internal/mm2"},
+	{"internal/alarm", "internal/pause", "lua", "compose", "internal/wal", "internal/view", "internal/event/avro", "internal/client", "internal/config", "internal/out", "internal/mm2"},
 	{"internal/bridge", "internal/materializer", "internal/mirror", "internal/watch", "internal/status", "internal/fold", "internal/sim"},
 	{"internal/app", "internal/lab", "internal/stack"},
 	{"internal/tui", "internal/web"},

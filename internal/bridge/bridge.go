@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/geokv/geokv/internal/alarm"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
@@ -58,7 +59,7 @@ type Bridge struct {
 	clock  *hlc.Clock
 	check  clockCheck
 	ids    idSource
-	alarms alarms
+	alarms *alarm.Book
 	counts counters
 
 	starting gate // one start or slot change at a time
@@ -85,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	b.starting, b.check.asking = newGate(), newGate()
 	b.clock = hlc.NewClock(cfg.Region.Index, cfg.Wall)
 	b.check.begin(cfg.Wall)
-	b.alarms.wall = cfg.Wall
+	b.alarms = alarm.NewBook(cfg.Wall)
 	b.ids.init()
 	b.attempts.byID = map[string]*attempt{}
 	b.slots.held = noSlot
@@ -209,7 +210,7 @@ func (b *Bridge) Witness(t hlc.Timestamp) bool {
 	if b.clock.Witness(t) {
 		return true
 	}
-	b.alarms.ahead(t, "a stamp "+t.String()+" read from a log or a client is in the future and was not followed")
+	b.ahead(t, "a stamp "+t.String()+" read from a log or a client is in the future and was not followed")
 	return false
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
@@ -116,7 +117,7 @@ func TestUnreadableViewStopsNoWrite(t *testing.T) {
 		g := newRig(t)
 		b := g.open()
 		g.redis.set(func() { g.redis.heads["k"] = view.KeyHead{Type: crdt.Set}; g.redis.down = true })
-		if r := g.write(b, "incr k"); r.Outcome != event.Durable || !alarmed(b, bridge.AlarmUnguarded) {
+		if r := g.write(b, "incr k"); r.Outcome != event.Durable || !alarmed(b, api.AlarmViewUnreadable) {
 			t.Errorf("receipt %+v, alarms %+v", r, b.State().Alarms)
 		}
 		g.redis.set(func() { g.redis.down, g.redis.hang = false, true })
@@ -127,10 +128,10 @@ func TestUnreadableViewStopsNoWrite(t *testing.T) {
 		g.redis.set(func() { g.redis.hang = false })
 		stop := g.run(b)
 		time.Sleep(10 * time.Second)
-		if stop(); alarmed(b, bridge.AlarmUnguarded) {
+		if stop(); alarmed(b, api.AlarmViewUnreadable) {
 			t.Errorf("alarms %+v long after it is back, without a write", b.State().Alarms)
 		}
-		if _, err := b.Write(t.Context(), op(t, "incr k")); fail.CodeOf(err) != fail.WrongType || alarmed(b, bridge.AlarmUnguarded) {
+		if _, err := b.Write(t.Context(), op(t, "incr k")); fail.CodeOf(err) != fail.WrongType || alarmed(b, api.AlarmViewUnreadable) {
 			t.Errorf("after it is back: %v, alarms %+v", err, b.State().Alarms)
 		}
 	})
@@ -159,7 +160,7 @@ func TestStampFromTheFutureIsNamed(t *testing.T) {
 		future := hlc.Timestamp{Physical: time.Now().Add(time.Hour).UnixMilli(), Region: 0}
 		g.redis.set(func() { g.redis.heads["k"] = view.KeyHead{Type: crdt.String, Newest: future} })
 		_, err := b.Write(t.Context(), op(t, "set k v"))
-		if fail.CodeOf(err) != fail.Clock || !strings.Contains(fmt.Sprint(err), future.String()) || !alarmed(b, bridge.AlarmAhead) {
+		if fail.CodeOf(err) != fail.Clock || !strings.Contains(fmt.Sprint(err), future.String()) || !alarmed(b, api.AlarmClockAhead) {
 			t.Errorf("got %v, want CLOCK naming %v", err, future)
 		}
 		if r := g.write(b, "set other v"); r.Outcome != event.Durable {

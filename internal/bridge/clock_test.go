@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
@@ -33,7 +34,7 @@ func TestClockSetWhileRunning(t *testing.T) {
 				g.wantClock(b, "right after the step")
 				time.Sleep(7 * time.Second)
 				g.wantClock(b, "after the next check")
-				if !alarmed(b, bridge.AlarmClock) {
+				if !alarmed(b, api.AlarmClockOffset) {
 					t.Error("no alarm")
 				}
 				g.setClock(0)
@@ -42,7 +43,7 @@ func TestClockSetWhileRunning(t *testing.T) {
 					t.Errorf("after it was set right: %+v after %+v", after, before)
 				}
 				time.Sleep(6 * time.Second)
-				if alarmed(b, bridge.AlarmClock) {
+				if alarmed(b, api.AlarmClockOffset) {
 					t.Error("the alarm stays")
 				}
 			})
@@ -78,7 +79,7 @@ func TestClockSetBackWithoutRedis(t *testing.T) {
 		g.redis.down = true
 		b := g.open()
 		before := g.write(b, "incr k")
-		if !alarmed(b, bridge.AlarmUnchecked) {
+		if !alarmed(b, api.AlarmClockUnchecked) {
 			t.Error("no alarm that the clock is unchecked")
 		}
 		g.setClock(-time.Second)
@@ -149,8 +150,8 @@ func TestForeignStampFromTheFutureDoesNotStopARestartedBridge(t *testing.T) {
 		g.redis.positions["us.events"] = hlc.Timestamp{Physical: time.Now().AddDate(74, 0, 0).UnixMilli()}
 		b := g.open()
 		g.write(b, "incr k")
-		if !alarmed(b, bridge.AlarmAhead) {
-			t.Errorf("alarms %+v, want %s", b.State().Alarms, bridge.AlarmAhead)
+		if !alarmed(b, api.AlarmClockAhead) {
+			t.Errorf("alarms %+v, want %s", b.State().Alarms, api.AlarmClockAhead)
 		}
 	})
 }
@@ -163,11 +164,11 @@ func TestStampOfTheFutureIsNoAlarmWhenItsTimeHasCome(t *testing.T) {
 		b.Witness(far)
 		b.Witness(hlc.Timestamp{Physical: far.Physical - 1000}) // the latest one counts
 		time.Sleep(time.Until(far.Time()))
-		if !alarmed(b, bridge.AlarmAhead) {
+		if !alarmed(b, api.AlarmClockAhead) {
 			t.Error("the alarm ended early: a write of this instant may lose")
 		}
 		time.Sleep(time.Millisecond)
-		if alarmed(b, bridge.AlarmAhead) {
+		if alarmed(b, api.AlarmClockAhead) {
 			t.Errorf("alarms %+v after the time has come", b.State().Alarms)
 		}
 	})
@@ -186,7 +187,7 @@ func TestSlowAnswersOfRedis(t *testing.T) {
 		stop := g.run(b)
 		defer stop()
 		time.Sleep(6 * time.Second)
-		if !alarmed(b, bridge.AlarmUnchecked) || alarmed(b, bridge.AlarmClock) {
+		if !alarmed(b, api.AlarmClockUnchecked) || alarmed(b, api.AlarmClockOffset) {
 			t.Errorf("alarms %+v, want only that the clock is unchecked", b.State().Alarms)
 		}
 		g.write(b, "incr k")

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/hlc"
 )
@@ -127,17 +128,17 @@ func (b *Bridge) checkClock(ctx context.Context) {
 		err = fail.New(fail.Timeout, "the answer took %v", rtt)
 	}
 	if err != nil {
-		b.alarms.raise(AlarmUnchecked, "the wall clock cannot be checked: "+err.Error(), "check the region's Redis")
+		b.alarms.Raise(api.AlarmClockUnchecked, "", "the wall clock cannot be checked: "+err.Error(), "check the region's Redis")
 		return
 	}
-	b.alarms.clear(AlarmUnchecked)
-	b.alarms.clear(AlarmUnguarded) // it answers again; the next write tells when it still cannot be read
+	b.alarms.Clear(api.AlarmClockUnchecked, "")
+	b.alarms.Clear(api.AlarmViewUnreadable, "") // it answers again; the next write tells when it still cannot be read
 	b.check.learn(t, rtt)
 	if b.check.good() {
-		b.alarms.clear(AlarmClock)
+		b.alarms.Clear(api.AlarmClockOffset, "")
 		return
 	}
 	offset, _ := b.check.estimate()
-	b.alarms.raise(AlarmClock, "the wall clock is "+offset.Round(time.Millisecond).String()+" off the clock of the region's Redis; writes are refused",
+	b.alarms.Raise(api.AlarmClockOffset, "", "the wall clock is "+offset.Round(time.Millisecond).String()+" off the clock of the region's Redis; writes are refused",
 		"set the clock of this host (NTP)")
 }

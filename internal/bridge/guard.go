@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
@@ -27,11 +28,11 @@ func (b *Bridge) guard(ctx context.Context, op event.Operation) error {
 			return nil // the caller's time is up, which says nothing about the view
 		}
 		b.counts.unguarded.Add(1)
-		b.alarms.raise(AlarmUnguarded, "the view cannot be read before writes: "+err.Error(),
+		b.alarms.Raise(api.AlarmViewUnreadable, "", "the view cannot be read before writes: "+err.Error(),
 			"check the region's Redis; writes go on without the type check")
 		return nil
 	}
-	b.alarms.clear(AlarmUnguarded)
+	b.alarms.Clear(api.AlarmViewUnreadable, "")
 	if err := checkType(op, head.Type, head.Integer); err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (b *Bridge) follow(key []byte, newest hlc.Timestamp) error {
 	if newest.IsZero() || b.clock.Witness(newest) {
 		return nil
 	}
-	b.alarms.ahead(newest, "the newest stamp "+newest.String()+" of a key is in the future")
+	b.ahead(newest, "the newest stamp "+newest.String()+" of a key is in the future")
 	return fail.New(fail.Clock, "write %q: its newest stamp %s is more than %v ahead of this region's clock, so the write would lose to it",
 		key, newest, hlc.MaxAhead).
 		WithHint("wait until %s, or check the clocks with geokv status", newest.Time().UTC().Format("2006-01-02T15:04:05.000Z"))

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/lane"
 )
 
@@ -44,7 +45,7 @@ func (b *Bridge) onLeasedSlot() bool { return b.lane != nil && b.lane.id.Slot < 
 // with mu held.
 func (b *Bridge) leaveSlot(why string) {
 	b.openLaneOn(unleasedSlot())
-	b.alarms.raise(AlarmSlot, "the bridge writes without a slot lease: "+why,
+	b.alarms.Raise(api.AlarmSlotLease, "", "the bridge writes without a slot lease: "+why,
 		"check the region's Redis; the bridge takes a leased slot again by itself")
 	b.log.Warn("left the leased slot", "region", b.cfg.Region.Name, "lane", b.lane.id.String(), "why", why)
 }
@@ -142,7 +143,7 @@ func (b *Bridge) hold(ctx context.Context, slot uint16, sentMono time.Duration, 
 			"slot", slot, "lane", b.lane.id.String())
 	}
 	if free {
-		b.alarms.clear(AlarmSlot)
+		b.alarms.Clear(api.AlarmSlotLease, "")
 	}
 }
 

@@ -7,13 +7,14 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/event"
 )
 
 func wantSlot(t *testing.T, b *bridge.Bridge, r event.Receipt, leased bool, when string) {
 	t.Helper()
-	if (r.Slot < 512) != leased || b.State().Leased != leased || alarmed(b, bridge.AlarmSlot) == leased {
+	if (r.Slot < 512) != leased || b.State().Leased != leased || alarmed(b, api.AlarmSlotLease) == leased {
 		t.Errorf("%s: slot %d, leased %v, alarms %+v; want leased %v", when, r.Slot, b.State().Leased, b.State().Alarms, leased)
 	}
 }

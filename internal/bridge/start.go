@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
@@ -97,7 +98,7 @@ func (b *Bridge) floor(ctx context.Context, newest map[wal.Partition]int64) hlc.
 	}
 	applied, err := b.appliedFloor(ctx)
 	if err != nil {
-		b.alarms.raise(AlarmUnguarded, "the view's positions cannot be read: "+err.Error(), "check the region's Redis")
+		b.alarms.Raise(api.AlarmViewUnreadable, "", "the view's positions cannot be read: "+err.Error(), "check the region's Redis")
 	}
 	return hlc.Max(floor, applied)
 }

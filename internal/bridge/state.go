@@ -1,24 +1,12 @@
 package bridge
 
 import (
-	"maps"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
-)
-
-// The codes of a bridge's alarms.
-const (
-	AlarmClock     = "CLOCK_OFFSET"    // wall clock off; writes are refused
-	AlarmUnchecked = "CLOCK_UNCHECKED" // Redis' clock out of reach
-	AlarmAhead     = "CLOCK_AHEAD"     // a stamp was read that is still in the future
-	AlarmSlot      = "SLOT_LEASE"      // writing without a leased slot
-	AlarmUnguarded = "VIEW_UNREADABLE" // writing without the type check
 )
 
 // State is a bridge's condition, for status and metrics.
@@ -57,7 +45,7 @@ func (b *Bridge) State() State {
 		s.Leased = s.Slot == b.slots.held
 	}
 	b.mu.Unlock()
-	s.Counters, s.Alarms = b.counts.read(), b.alarms.list()
+	s.Counters, s.Alarms = b.counts.read(), b.alarms.List()
 	return s
 }
 
@@ -93,69 +81,8 @@ func (c *counters) read() Counters {
 	}
 }
 
-// alarms are conditions that hold now. AlarmAhead ends by itself, when the wall
-// clock is past the latest stamp that it was raised for.
-type alarms struct {
-	wall  func() time.Time
-	mu    sync.Mutex
-	set   map[string]api.Alarm
-	until time.Time // the end of AlarmAhead
-}
-
-// ahead raises AlarmAhead for a stamp; the latest one is named.
-func (a *alarms) ahead(t hlc.Timestamp, message string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.expire()
-	if end := t.Time().Add(time.Millisecond); end.After(a.until) {
-		a.until = end
-	} else {
-		message = a.set[AlarmAhead].Message
-	}
-	a.raiseLocked(AlarmAhead, message, "set the clock of the region that wrote it")
-}
-
-// expire ends AlarmAhead when its time has come. Guarded by mu.
-func (a *alarms) expire() {
-	if !a.wall().Before(a.until) {
-		delete(a.set, AlarmAhead)
-		a.until = time.Time{}
-	}
-}
-
-func (a *alarms) raise(code, message, hint string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.raiseLocked(code, message, hint)
-}
-
-func (a *alarms) raiseLocked(code, message, hint string) {
-	if a.set == nil {
-		a.set = map[string]api.Alarm{}
-	}
-	alarm, raised := a.set[code]
-	if !raised {
-		alarm = api.Alarm{Code: code, SinceMS: a.wall().UnixMilli()}
-	}
-	alarm.Message, alarm.Hint = message, hint
-	alarm.Count++
-	a.set[code] = alarm
-}
-
-func (a *alarms) clear(code string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.set, code)
-}
-
-func (a *alarms) list() []api.Alarm {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.expire()
-	return slices.SortedFunc(maps.Values(a.set), func(x, y api.Alarm) int {
-		if x.Code < y.Code {
-			return -1
-		}
-		return 1
-	})
+// ahead raises the alarm about a stamp from the future, until the wall clock is
+// past the latest of them.
+func (b *Bridge) ahead(t hlc.Timestamp, message string) {
+	b.alarms.RaiseUntil(t.Time().Add(time.Millisecond), api.AlarmClockAhead, "", message, "set the clock of the region that wrote it")
 }

@@ -94,7 +94,7 @@ func (m *Materializer) quarantine(d *draft) {
 		if m.cfg.Quarantine != nil {
 			m.cfg.Quarantine.Keep(s.record, s.reject)
 		}
-		m.stats.count(alarmReject, s.record.Topic, fmt.Sprintf("last at %s/%d offset %d: %v",
+		m.stats.alarms.Raise(api.AlarmRejected, s.record.Topic, fmt.Sprintf("last at %s/%d offset %d: %v",
 			s.record.Topic, s.record.Partition, s.record.Offset, s.reject), "look at "+QuarantineTopic+" or geokv status -o json")
 	}
 }

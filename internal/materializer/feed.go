@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/pause"
@@ -59,7 +60,7 @@ func (m *Materializer) digest(ctx context.Context, fetch wal.Fetch, err error) e
 		}
 		return nil
 	default:
-		m.stats.raise(alarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions; geokv status shows which regions answer")
+		m.stats.alarms.Raise(api.AlarmKafka, "", err.Error(), "check the brokers' address, credentials and permissions; geokv status shows which regions answer")
 		pause.For(ctx, time.Second)
 		return nil
 	}
@@ -72,7 +73,7 @@ const quiet = 2 * time.Second
 // pollFor bounds a poll while the group cannot read, since a poll that works
 // again and has nothing to bring would never say so.
 func (m *Materializer) pollFor(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.stats.raised(alarmKafka, "") {
+	if _, refused := m.stats.alarms.Find(api.AlarmKafka, ""); refused {
 		return context.WithTimeout(ctx, quiet)
 	}
 	return context.WithCancel(ctx)
@@ -83,18 +84,18 @@ func (m *Materializer) tryKafka(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, quiet)
 	defer cancel()
 	if _, err := m.cfg.Log.Ends(ctx, m.cfg.Topology.Topics()...); err == nil {
-		m.stats.clear(alarmKafka, "")
+		m.stats.alarms.Clear(api.AlarmKafka, "")
 	}
 }
 
 func (m *Materializer) dispatch(records []event.Record) {
-	m.stats.clear(alarmKafka, "")
+	m.stats.alarms.Clear(api.AlarmKafka, "")
 	for _, r := range records {
 		if w, ok := m.worker(r.Partition); ok {
 			w.deliver(r)
 			continue
 		}
-		m.stats.count(alarmPartition, r.Topic, fmt.Sprintf("records in partition %d, where no key belongs", r.Partition),
+		m.stats.alarms.Raise(api.AlarmPartitions, r.Topic, fmt.Sprintf("records in partition %d, where no key belongs", r.Partition),
 			fmt.Sprintf("event topics have %d partitions on every cluster", geo.Partitions))
 	}
 }
@@ -183,10 +184,10 @@ func (m *Materializer) viewStands(ctx context.Context, p wal.Partition) (wal.Pla
 	for {
 		pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
 		if err == nil {
-			m.stats.clear(alarmView, "")
+			m.stats.alarms.Clear(api.AlarmViewUnavailable, "")
 			return placeOf(pos), nil
 		}
-		m.stats.raise(alarmView, "", "read position of "+p.String()+": "+err.Error(), viewHint)
+		m.stats.alarms.Raise(api.AlarmViewUnavailable, "", "read position of "+p.String()+": "+err.Error(), viewHint)
 		if !pause.For(ctx, wait.next()) {
 			return wal.Place{}, ctx.Err()
 		}

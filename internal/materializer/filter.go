@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/view"
 )
@@ -76,7 +77,8 @@ func (w *worker) witness(s *source, e event.Event) {
 	if w.m.cfg.Clock.Witness(e.HLC) {
 		return
 	}
-	w.m.stats.ahead(s.part.Topic, e.HLC, "check the clock of region "+e.Origin)
+	w.m.stats.alarms.RaiseUntil(e.HLC.Time().Add(time.Millisecond), api.AlarmClockAhead, s.part.Topic,
+		"stamp "+e.HLC.String()+" is too far in the future to follow; it wins until a later stamp", "check the clock of region "+e.Origin)
 }
 
 // checkIndex looks whether an origin stamps with its own index: two that share
@@ -87,7 +89,7 @@ func (w *worker) checkIndex(s *source, e event.Event) {
 	if !ok || int(e.HLC.Region) == home.Index {
 		return
 	}
-	w.m.stats.count(alarmIndex, s.part.Topic, fmt.Sprintf("event %s is stamped with region index %d, but %s has index %d here",
+	w.m.stats.alarms.Raise(api.AlarmRegionIndex, s.part.Topic, fmt.Sprintf("event %s is stamped with region index %d, but %s has index %d here",
 		e.ID, e.HLC.Region, home.Name, home.Index),
 		"give every process the same list of regions in the same order, and restart the bridges of "+home.Name)
 }
@@ -100,7 +102,7 @@ func (w *worker) block(s *source, r event.Record, err error) {
 		w.m.log.Warn("partition waits", "partition", s.part.String(), "offset", r.Offset, "error", err)
 	}
 	s.blocked.retry = time.Now().Add(s.blocked.wait.next())
-	w.m.stats.raise(alarmBlocked, s.part.String(), err.Error(),
+	w.m.stats.alarms.Raise(api.AlarmBlocked, s.part.String(), err.Error(),
 		"upgrade geokv, or bring the schema registry back; the partition goes on by itself")
 }
 
@@ -109,5 +111,5 @@ func (w *worker) unblock(s *source) {
 		return
 	}
 	s.blocked = nil
-	w.m.stats.clear(alarmBlocked, s.part.String())
+	w.m.stats.alarms.Clear(api.AlarmBlocked, s.part.String())
 }

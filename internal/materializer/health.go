@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/pause"
 )
@@ -61,13 +62,13 @@ func (m *Materializer) watchForeignKeys(ctx context.Context) {
 		case err != nil:
 			m.log.Debug("look for foreign keys", "error", err)
 		case len(keys) == 0:
-			m.stats.clear(alarmForeign, "")
+			m.stats.alarms.Clear(api.AlarmForeignKeys, "")
 		default:
 			names := make([]string, len(keys))
 			for i, key := range keys {
 				names[i] = fmt.Sprintf("%q", key)
 			}
-			m.stats.raise(alarmForeign, "", "the view's database holds keys that geokv did not write: "+strings.Join(names, ", "),
+			m.stats.alarms.Raise(api.AlarmForeignKeys, "", "the view's database holds keys that geokv did not write: "+strings.Join(names, ", "),
 				"move them to a Redis or a database of their own")
 		}
 		if !pause.For(ctx, foreignEvery) {

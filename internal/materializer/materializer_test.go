@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lane"
@@ -55,7 +56,7 @@ func TestRejectedRecordsAreQuarantinedAndPassed(t *testing.T) {
 		w.settle()
 		w.wantApplied(2)
 		w.wantCounters(3, 0, 1)
-		w.wantAlarm(alarmReject, true)
+		w.wantAlarm(api.AlarmRejected, true)
 		kept := w.m.State().Quarantined
 		if len(kept) != 1 || kept[0].Offset != 1 || kept[0].Reason != "bad payload" || string(kept[0].Key) != "k" {
 			t.Errorf("quarantine %+v", kept)
@@ -72,14 +73,14 @@ func TestForeignRegionIndexIsAlarmed(t *testing.T) {
 	inWorld(t, nil, func(w *testWorld) {
 		w.write("eu", "k")
 		w.settle()
-		w.wantAlarm(alarmIndex, false)
+		w.wantAlarm(api.AlarmRegionIndex, false)
 		e := w.incr("eu", "k", 0)
 		e.HLC.Region = 0
 		r := encode(e)
 		w.log.append(wal.Partition{Topic: r.Topic, Index: r.Partition}, r)
 		w.settle()
 		w.wantApplied(2)
-		if message, _ := w.alarm(alarmIndex); !strings.Contains(message, "eu.events: ") || !strings.Contains(message, "index 0") {
+		if message, _ := w.alarm(api.AlarmRegionIndex); !strings.Contains(message, "eu.events: ") || !strings.Contains(message, "index 0") {
 			t.Errorf("alarm %q", message)
 		}
 		if w.m.State().Blocked() {
@@ -100,14 +101,14 @@ func TestEventFromTheFutureBlocksItsPartitionOnly(t *testing.T) {
 		elsewhere := w.write("eu", "j") // other partition: goes on
 		w.later(time.Minute)
 		w.wantApplied(2)
-		w.wantAlarm(alarmBlocked, true)
+		w.wantAlarm(api.AlarmBlocked, true)
 		if w.view.at(p).Offset != 0 || w.view.at(other).Offset != 1 || w.view.at(elsewhere).Offset != 1 {
 			t.Errorf("positions %d %d %d, want 0 1 1", w.view.at(p).Offset, w.view.at(other).Offset, w.view.at(elsewhere).Offset)
 		}
 		w.codec.upgrade()
 		w.later(2 * time.Second)
 		w.wantApplied(4)
-		w.wantAlarm(alarmBlocked, false)
+		w.wantAlarm(api.AlarmBlocked, false)
 		w.wantCounters(4, 0, 0)
 	})
 }
@@ -136,7 +137,7 @@ func TestReplyLostBeforeTheBatchTookEffect(t *testing.T) {
 		w.later(time.Second)
 		w.wantApplied(1)
 		w.wantCounters(1, 0, 0)
-		w.wantAlarm(alarmView, false)
+		w.wantAlarm(api.AlarmViewUnavailable, false)
 	})
 }
 
@@ -152,13 +153,13 @@ func TestViewThatRefusesWritesIsWaitedFor(t *testing.T) {
 				w.write("us", "k")
 				w.later(5 * time.Second)
 				w.wantApplied(0)
-				w.wantAlarm(alarmView, true)
+				w.wantAlarm(api.AlarmViewUnavailable, true)
 				if !w.m.State().Blocked() {
 					t.Error("state is not blocked")
 				}
 				w.later(2 * time.Minute)
 				w.wantApplied(1)
-				w.wantAlarm(alarmView, false)
+				w.wantAlarm(api.AlarmViewUnavailable, false)
 			})
 		})
 	}
@@ -169,7 +170,7 @@ func TestHoldIsWaitedForWithoutAlarm(t *testing.T) {
 		w.write("us", "k")
 		w.later(40 * time.Millisecond)
 		w.wantApplied(0)
-		w.wantAlarm(alarmView, false)
+		w.wantAlarm(api.AlarmViewUnavailable, false)
 		w.later(40 * time.Millisecond)
 		w.wantApplied(1)
 	})
@@ -260,7 +261,7 @@ func TestDataLossStopsOnePartitionWithAnAlarm(t *testing.T) {
 		w.write("eu", "k")
 		w.later(10 * time.Second)
 		w.wantApplied(2)
-		w.wantAlarm(alarmDataLoss, true)
+		w.wantAlarm(api.AlarmDataLoss, true)
 		if state := w.m.State(); !state.Blocked() || blockedOf(state, p) == "" {
 			t.Errorf("state %+v does not name the partition", state.Partitions)
 		}
@@ -268,7 +269,7 @@ func TestDataLossStopsOnePartitionWithAnAlarm(t *testing.T) {
 		w.view.with(func() { w.view.positions[p] = view.Position{} })
 		w.later(5 * time.Second)
 		w.wantApplied(3)
-		w.wantAlarm(alarmDataLoss, false)
+		w.wantAlarm(api.AlarmDataLoss, false)
 	})
 }
 
@@ -306,14 +307,14 @@ func TestStampsAreWitnessedUnlessTooFarAhead(t *testing.T) {
 		}
 		w.settle()
 		w.wantApplied(2)
-		w.wantAlarm(alarmClockAhead, true)
+		w.wantAlarm(api.AlarmClockAhead, true)
 		if got := w.clock.Last(); got != near.HLC {
 			t.Errorf("clock at %v, want %v: a stamp from the future is not followed", got, near.HLC)
 		}
 		w.later(time.Until(far.HLC.Time()))
-		w.wantAlarm(alarmClockAhead, true) // a write of this instant may still lose
+		w.wantAlarm(api.AlarmClockAhead, true) // a write of this instant may still lose
 		w.later(time.Millisecond)
-		w.wantAlarm(alarmClockAhead, false)
+		w.wantAlarm(api.AlarmClockAhead, false)
 	})
 }
 
@@ -326,10 +327,10 @@ func TestViewThatIsDownAtStart(t *testing.T) {
 		w.write("us", "k")
 		w.later(3 * time.Second)
 		w.wantApplied(0)
-		w.wantAlarm(alarmView, true)
+		w.wantAlarm(api.AlarmViewUnavailable, true)
 		w.later(10 * time.Minute)
 		w.wantApplied(1)
-		w.wantAlarm(alarmView, false)
+		w.wantAlarm(api.AlarmViewUnavailable, false)
 	})
 }
 
@@ -374,11 +375,11 @@ func TestRefusedReaderIsAnAlarmAndTriedAgain(t *testing.T) {
 		w.settle()
 		w.log.fail(errors.New("not authorized"))
 		w.settle()
-		w.wantAlarm(alarmKafka, true)
+		w.wantAlarm(api.AlarmKafka, true)
 		w.write("us", "k")
 		w.later(2 * time.Second)
 		w.wantApplied(1)
-		w.wantAlarm(alarmKafka, false)
+		w.wantAlarm(api.AlarmKafka, false)
 	})
 }
 
@@ -389,10 +390,10 @@ func TestRefusalThatIsOverIsNoAlarmOnAQuietSystem(t *testing.T) {
 		w.log.change(func() { w.log.away = true })
 		w.log.fail(errors.New("not authorized"))
 		w.later(time.Minute)
-		w.wantAlarm(alarmKafka, true)
+		w.wantAlarm(api.AlarmKafka, true)
 		w.log.change(func() { w.log.away = false })
 		w.later(5 * time.Second)
-		w.wantAlarm(alarmKafka, false)
+		w.wantAlarm(api.AlarmKafka, false)
 	})
 }
 

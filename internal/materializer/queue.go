@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
@@ -65,7 +66,7 @@ func (w *worker) lose(loss *wal.DataLossError) {
 		return
 	}
 	s.loss = loss
-	w.m.stats.raise(alarmDataLoss, s.part.String(), loss.Error(),
+	w.m.stats.alarms.Raise(api.AlarmDataLoss, s.part.String(), loss.Error(),
 		"restore the topic; or, when what is left is all there is, empty the Redis (FLUSHDB) and restart the materializer: it rebuilds the view")
 	w.m.log.Error("partition stopped", "partition", s.part.String(), "error", loss)
 }
@@ -152,9 +153,9 @@ func (w *worker) align(s *source, pos view.Position) {
 		w.m.callFeed()
 	}
 	if s.loss == nil {
-		w.m.stats.clear(alarmDataLoss, s.part.String())
+		w.m.stats.alarms.Clear(api.AlarmDataLoss, s.part.String())
 	}
-	w.m.stats.clear(alarmBlocked, s.part.String())
+	w.m.stats.alarms.Clear(api.AlarmBlocked, s.part.String())
 	if w.m.stats.moved(s.part, s.offset) {
 		w.m.warnBack()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
@@ -21,7 +22,7 @@ func (w *worker) tearOff(err *view.CorruptError) state {
 		w.fault = w.fault.again(w.draft)
 		w.m.log.Error("redis broke a batch off", "partition", w.index, "times", w.fault.times, "error", w.fault.err)
 	}
-	if w.m.stats.raise(alarmCorrupt, w.name(), err.Error(), "the partition's keys are rebuilt from the log") {
+	if w.m.stats.alarms.Raise(api.AlarmViewTorn, w.name(), err.Error(), "the partition's keys are rebuilt from the log") {
 		w.m.log.Error("partition torn", "partition", w.index, "error", err)
 		if w.m.cfg.OnCorrupt != nil {
 			w.m.cfg.OnCorrupt(w.index, err)
@@ -35,11 +36,11 @@ func (w *worker) tearOff(err *view.CorruptError) state {
 // need somebody's help first: what there is stays readable until then.
 func (w *worker) rebuild(ctx context.Context) state {
 	if w.fault.waits() {
-		w.m.stats.raise(alarmCorrupt, w.name(), "torn again by the same batch after a rebuild: "+w.fault.err.Error(), faultHint)
+		w.m.stats.alarms.Raise(api.AlarmViewTorn, w.name(), "torn again by the same batch after a rebuild: "+w.fault.err.Error(), faultHint)
 		return w.torn
 	}
 	if err := w.logCovers(ctx); err != nil {
-		w.m.stats.raise(alarmCorrupt, w.name(), "torn, and cannot be rebuilt from the log: "+err.Error(),
+		w.m.stats.alarms.Raise(api.AlarmViewTorn, w.name(), "torn, and cannot be rebuilt from the log: "+err.Error(),
 			"bring the brokers back; when a part of the log is gone for good, restore it from a copy")
 		return w.torn
 	}
@@ -52,7 +53,7 @@ func (w *worker) rebuild(ctx context.Context) state {
 		return w.viewFailed(ctx, err, w.rebuild)
 	}
 	w.whole()
-	w.m.stats.count(alarmRebuilt, w.name(), "torn by "+w.fault.cause()+", its keys were rebuilt from the log",
+	w.m.stats.alarms.Raise(api.AlarmViewRebuilt, w.name(), "torn by "+w.fault.cause()+", its keys were rebuilt from the log",
 		"consumer groups of its streams must be created again; switch the append-only file of Redis off")
 	w.m.log.Warn("partition wiped, reading it again", "partition", w.index)
 	return w.reload
@@ -131,7 +132,7 @@ func (w *worker) torn(ctx context.Context) state {
 	return w.reload
 }
 
-func (w *worker) whole() { w.m.stats.clear(alarmCorrupt, w.name()) }
+func (w *worker) whole() { w.m.stats.alarms.Clear(api.AlarmViewTorn, w.name()) }
 
 // fault is a batch that Redis broke off in the middle, which tore the partition.
 // Read again after a rebuild it tears it again as long as the cause lasts; so

@@ -46,8 +46,8 @@ func TestTornPartitionIsRebuilt(t *testing.T) {
 			t.Errorf("positions %+v and %+v after the rebuild", a, b)
 		}
 		w.wantApplied(2 + 3 + 1) // before, again, and the other partition's
-		w.wantAlarm(alarmCorrupt, false)
-		w.wantAlarm(alarmRebuilt, true)
+		w.wantAlarm(api.AlarmViewTorn, false)
+		w.wantAlarm(api.AlarmViewRebuilt, true)
 		if w.m.State().Blocked() {
 			t.Errorf("blocked: %+v", w.m.State().Alarms)
 		}
@@ -65,15 +65,15 @@ func TestTornPartitionOfAShortLogWaits(t *testing.T) {
 		w.write("us", "j")
 		w.later(10 * time.Second)
 		w.wantApplied(2) // the first, and the other partition's
-		w.wantAlarm(alarmCorrupt, true)
+		w.wantAlarm(api.AlarmViewTorn, true)
 		if why := blockedOf(w.m.State(), p); !strings.Contains(why, "torn") {
 			t.Errorf("state says %q", why)
 		}
 		w.view.with(func() { w.view.positions[p] = view.Position{} })
 		w.later(5 * time.Second)
 		w.wantApplied(4)
-		w.wantAlarm(alarmCorrupt, false)
-		w.wantAlarm(alarmRebuilt, false)
+		w.wantAlarm(api.AlarmViewTorn, false)
+		w.wantAlarm(api.AlarmViewRebuilt, false)
 	})
 }
 
@@ -104,7 +104,7 @@ func TestTornPartitionOfATopicMadeAgainWaits(t *testing.T) {
 		w.log.change(func() { w.log.records[p] = whole })
 		w.later(5 * time.Second)
 		w.wantApplied(4)
-		w.wantAlarm(alarmCorrupt, false)
+		w.wantAlarm(api.AlarmViewTorn, false)
 	})
 }
 
@@ -137,13 +137,13 @@ func TestBatchThatTearsThePartitionAgainWaits(t *testing.T) {
 		if why := blockedOf(w.m.State(), other); why != "" {
 			t.Errorf("the other partition: %q", why)
 		}
-		w.wantAlarm(alarmView, false)
+		w.wantAlarm(api.AlarmViewUnavailable, false)
 		w.view.with(func() { w.view.breaks = nil })
 		w.later(faultMax + 5*time.Second)
 		if at := w.view.at(p); at.Offset != 2 || at.Torn() {
 			t.Errorf("the partition does not go on: %+v", at)
 		}
-		w.wantAlarm(alarmCorrupt, false)
+		w.wantAlarm(api.AlarmViewTorn, false)
 		if w.m.workers[p.Index].fault != nil {
 			t.Error("the fault is not forgotten")
 		}
@@ -194,13 +194,13 @@ func TestUnfitServerIsWaitedFor(t *testing.T) {
 		w.view.with(func() { w.view.unfit = nil })
 		w.later(5 * time.Second)
 		w.wantApplied(1)
-		w.wantAlarm(alarmView, false)
+		w.wantAlarm(api.AlarmViewUnavailable, false)
 		w.view.with(func() { w.view.unfit = unfit })
 		w.later(2 * time.Second)
 		w.write("us", "k")
 		w.later(2 * time.Second)
 		w.wantApplied(1)
-		w.wantAlarm(alarmView, true)
+		w.wantAlarm(api.AlarmViewUnavailable, true)
 		w.view.with(func() { w.view.unfit = nil })
 		w.later(5 * time.Second)
 		w.wantApplied(2)
@@ -216,12 +216,12 @@ func TestForeignKeysAreNamed(t *testing.T) {
 		for _, a := range w.m.State().Alarms {
 			message += alarmText(a)
 		}
-		if !strings.Contains(message, alarmForeign) || !strings.Contains(message, `"session:1"`) {
+		if !strings.Contains(message, api.AlarmForeignKeys) || !strings.Contains(message, `"session:1"`) {
 			t.Errorf("alarms %q", message)
 		}
 		w.view.with(func() { w.view.foreign = nil })
 		w.later(foreignEvery + time.Second)
-		w.wantAlarm(alarmForeign, false)
+		w.wantAlarm(api.AlarmForeignKeys, false)
 	})
 }
 
@@ -251,7 +251,7 @@ func TestTornViewEqualsTheFoldAgain(t *testing.T) {
 		eventually(t, "both partitions are rebuilt", func() bool {
 			n := int64(0)
 			for _, a := range m.State().Alarms {
-				if a.Code == alarmRebuilt {
+				if a.Code == api.AlarmViewRebuilt {
 					n += a.Count
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/view"
@@ -27,7 +28,7 @@ func (w *worker) repair(keys []view.RepairKey) state {
 		if err != nil {
 			return w.repairFailed(ctx, err)
 		}
-		w.m.stats.clear(alarmRepair, w.name())
+		w.m.stats.alarms.Clear(api.AlarmRepairBlocked, w.name())
 		for _, k := range keys {
 			w.install(k, history[string(k.Key)])
 		}
@@ -71,7 +72,7 @@ func (w *worker) repairFailed(ctx context.Context, err error) state {
 	if errors.Is(err, ErrHistoryGone) {
 		hint = "the log was cut short: restore it, or rebuild from a region that is ahead"
 	}
-	if w.m.stats.raise(alarmRepair, w.name(), "repair counters from the log: "+err.Error(), hint) {
+	if w.m.stats.alarms.Raise(api.AlarmRepairBlocked, w.name(), "repair counters from the log: "+err.Error(), hint) {
 		w.m.log.Warn("partition waits", "partition", w.index, "error", err)
 	}
 	if !pause.For(ctx, w.wait.next()) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
@@ -20,11 +21,11 @@ func TestRepairReadsHistoryAndSendsTheBatchAgain(t *testing.T) {
 		w.view.with(func() { w.view.before = []error{need, need, need} })
 		p := w.write("us", "k")
 		w.settle()
-		w.wantAlarm(alarmRepair, true)
+		w.wantAlarm(api.AlarmRepairBlocked, true)
 		w.wantApplied(1)
 		w.later(10 * time.Second)
 		w.wantApplied(2)
-		w.wantAlarm(alarmRepair, false)
+		w.wantAlarm(api.AlarmRepairBlocked, false)
 		if w.view.installed != 1 {
 			t.Errorf("the batch had %d installs, want 1", w.view.installed)
 		}

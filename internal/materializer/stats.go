@@ -2,42 +2,24 @@ package materializer
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/alarm"
 	"github.com/geokv/geokv/internal/api"
-	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/wal"
-)
-
-// Alarm codes; stable.
-const (
-	alarmKafka      = "KAFKA"            // the group cannot read
-	alarmView       = "VIEW_UNAVAILABLE" // Redis cannot be reached or refuses writes
-	alarmBlocked    = "BLOCKED"          // a record cannot be judged yet; its partition waits
-	alarmRepair     = "REPAIR_BLOCKED"   // a counter cannot be recomputed from the log
-	alarmDataLoss   = "DATA_LOSS"        // a log does not continue where the view stands
-	alarmCorrupt    = "VIEW_TORN"        // the view holds a batch in part
-	alarmRebuilt    = "VIEW_REBUILT"     // a torn partition was rebuilt; counts how often
-	alarmForeign    = "FOREIGN_KEYS"     // the database holds keys of somebody else
-	alarmClockAhead = "CLOCK_AHEAD"      // stamps were applied that are still in the future
-	alarmPartition  = "PARTITIONS"       // a topic has more partitions than keys map to
-	alarmReject     = "REJECTED"         // records were rejected
-	alarmIndex      = "REGION_INDEX"     // an origin stamps with the index of another region
 )
 
 const viewHint = "check that Redis runs, accepts writes and has memory; geokv status shows its address"
 
 // stats is what State reports: written by workers and feed, read by anyone.
 type stats struct {
-	wall func() time.Time
+	alarms *alarm.Book
 
 	mu       sync.Mutex
 	counters api.Counters
-	alarms   map[alarmID]*alarm
 	offsets  map[wal.Partition]int64 // as last known
 	life     int                     // counts how often the view went back
 	percent  float64                 // of the life's goals
@@ -45,87 +27,16 @@ type stats struct {
 	back     chan struct{} // tells that life has changed
 }
 
-type alarmID struct{ code, subject string }
-
-// alarm is one episode.
-type alarm struct {
-	api.Alarm
-	until time.Time // it ends by itself; zero: when it is cleared
-}
-
 func newStats(wall func() time.Time) *stats {
-	return &stats{wall: wall, alarms: map[alarmID]*alarm{}, offsets: map[wal.Partition]int64{}, back: make(chan struct{}, 1)}
-}
-
-// raise starts or keeps an alarm on a subject and reports whether it is new.
-// Count is how often it was raised in this episode.
-func (s *stats) raise(code, subject, message, hint string) (fresh bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, known := s.episode(code, subject)
-	a.Count++
-	a.Message, a.Hint = message, hint
-	if subject != "" {
-		a.Message = subject + ": " + message
-	}
-	return !known
-}
-
-// ahead raises the alarm about a stamp from the future, once more. It ends when
-// the wall clock is past the latest such stamp of the subject, which it names:
-// from then on every new stamp is later.
-func (s *stats) ahead(subject string, stamp hlc.Timestamp, hint string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, _ := s.episode(alarmClockAhead, subject)
-	a.Count++
-	if end := stamp.Time().Add(time.Millisecond); end.After(a.until) {
-		a.until = end
-		a.Message = subject + ": stamp " + stamp.String() + " is too far in the future to follow; it wins until a later stamp"
-		a.Hint = hint
-	}
-}
-
-// episode returns the alarm on a subject, a new one when none holds. Guarded by mu.
-func (s *stats) episode(code, subject string) (a *alarm, known bool) {
-	s.expire()
-	id := alarmID{code, subject}
-	if a, known = s.alarms[id]; !known {
-		a = &alarm{Alarm: api.Alarm{Code: code, SinceMS: s.wall().UnixMilli()}}
-		s.alarms[id] = a
-	}
-	return a, known
-}
-
-// expire ends the alarms whose time has come. Guarded by mu.
-func (s *stats) expire() {
-	now := s.wall()
-	maps.DeleteFunc(s.alarms, func(_ alarmID, a *alarm) bool { return !a.until.IsZero() && !now.Before(a.until) })
-}
-
-// raised reports whether an alarm holds.
-func (s *stats) raised(code, subject string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.alarms[alarmID{code, subject}] != nil
-}
-
-// count is raise for alarms that stay: each call is one more occurrence.
-func (s *stats) count(code, subject, message, hint string) { s.raise(code, subject, message, hint) }
-
-// clear ends an alarm.
-func (s *stats) clear(code, subject string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.alarms, alarmID{code, subject})
+	return &stats{alarms: alarm.NewBook(wall), offsets: map[wal.Partition]int64{}, back: make(chan struct{}, 1)}
 }
 
 // released forgets what was wrong with a partition that is no longer ours.
 func (s *stats) released(p wal.Partition) {
-	for _, code := range []string{alarmBlocked, alarmDataLoss} {
-		s.clear(code, p.String())
+	for _, code := range []string{api.AlarmBlocked, api.AlarmDataLoss} {
+		s.alarms.Clear(code, p.String())
 	}
-	s.clear(alarmCorrupt, workerName(p.Index))
+	s.alarms.Clear(api.AlarmViewTorn, workerName(p.Index))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.offsets, p)
@@ -166,7 +77,7 @@ func (s State) Blocked() bool { return s.Why() != "" }
 // Why says why a partition waits or stopped; "" when none does.
 func (s State) Why() string {
 	i := slices.IndexFunc(s.Alarms, func(a api.Alarm) bool {
-		return slices.Contains([]string{alarmView, alarmBlocked, alarmRepair, alarmDataLoss, alarmCorrupt}, a.Code)
+		return slices.Contains([]string{api.AlarmViewUnavailable, api.AlarmBlocked, api.AlarmRepairBlocked, api.AlarmDataLoss, api.AlarmViewTorn}, a.Code)
 	})
 	if i < 0 {
 		return ""
@@ -201,18 +112,12 @@ func (m *Materializer) owned() []wal.Partition {
 func (s *stats) snapshot(owned []wal.Partition) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire()
-	out := State{Counters: s.counters, Percent: s.percent, Ready: s.whole, Partitions: []PartitionState{}, Alarms: []api.Alarm{}}
+	out := State{Counters: s.counters, Percent: s.percent, Ready: s.whole, Partitions: []PartitionState{}}
 	for _, p := range owned {
 		out.Partitions = append(out.Partitions, PartitionState{p.Topic, p.Index, s.offsets[p], s.why(p)})
 	}
-	for _, a := range s.alarms {
-		out.Alarms = append(out.Alarms, a.Alarm)
-	}
-	out.Alarms = foldView(out.Alarms)
-	slices.SortFunc(out.Alarms, func(a, b api.Alarm) int {
-		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
-	})
+	out.Alarms = foldView(s.alarms.List())
+	alarm.Sort(out.Alarms)
 	return out
 }
 
@@ -222,7 +127,7 @@ func foldView(alarms []api.Alarm) []api.Alarm {
 	kept := alarms[:0]
 	for _, a := range alarms {
 		switch {
-		case a.Code != alarmView:
+		case a.Code != api.AlarmViewUnavailable:
 			kept = append(kept, a)
 		case folded == nil:
 			folded = &a
@@ -239,11 +144,11 @@ func foldView(alarms []api.Alarm) []api.Alarm {
 }
 
 func (s *stats) why(p wal.Partition) string {
-	for _, id := range []alarmID{
-		{alarmCorrupt, workerName(p.Index)}, {alarmDataLoss, p.String()}, {alarmBlocked, p.String()},
-		{alarmRepair, workerName(p.Index)}, {alarmView, workerName(p.Index)}, {alarmView, ""},
+	for _, id := range [][2]string{
+		{api.AlarmViewTorn, workerName(p.Index)}, {api.AlarmDataLoss, p.String()}, {api.AlarmBlocked, p.String()},
+		{api.AlarmRepairBlocked, workerName(p.Index)}, {api.AlarmViewUnavailable, workerName(p.Index)}, {api.AlarmViewUnavailable, ""},
 	} {
-		if a, ok := s.alarms[id]; ok {
+		if a, ok := s.alarms.Find(id[0], id[1]); ok {
 			return a.Message
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/pause"
@@ -260,7 +261,7 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	case errors.As(err, &unfit):
 		reason, hint = "view is not fit to be one: "+unfit.Error(), unfit.Hint
 	}
-	if w.m.stats.raise(alarmView, w.name(), reason, hint) {
+	if w.m.stats.alarms.Raise(api.AlarmViewUnavailable, w.name(), reason, hint) {
 		w.m.log.Warn("waiting for the view", "partition", w.index, "error", err)
 	}
 	if !pause.For(ctx, w.wait.next()) {
@@ -271,7 +272,7 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 
 func (w *worker) viewWorks() {
 	w.wait.reset()
-	w.m.stats.clear(alarmView, w.name())
+	w.m.stats.alarms.Clear(api.AlarmViewUnavailable, w.name())
 }
 
 func (w *worker) name() string { return workerName(w.index) }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geokv/geokv/internal/alarm"
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
@@ -75,8 +76,9 @@ type Config struct {
 
 // Collector makes reports. It is safe for concurrent use.
 type Collector struct {
-	cfg  Config
-	keys map[string]*keyCount
+	cfg    Config
+	keys   map[string]*keyCount
+	alarms *alarm.Book // about regions as a whole, by topic
 }
 
 // NewCollector prepares a collector; it does not use the network.
@@ -84,7 +86,7 @@ func NewCollector(cfg Config) *Collector {
 	if cfg.Deadline <= 0 {
 		cfg.Deadline = 2 * time.Second
 	}
-	c := &Collector{cfg: cfg, keys: map[string]*keyCount{}}
+	c := &Collector{cfg: cfg, keys: map[string]*keyCount{}, alarms: alarm.NewBook(cfg.Wall)}
 	for _, r := range cfg.Regions {
 		c.keys[r.Name] = &keyCount{}
 	}
@@ -101,11 +103,11 @@ func (c *Collector) Collect(ctx context.Context) api.Report {
 		Regions: []api.RegionReport{}, Converged: converged(facts),
 	}
 	report.Flows = c.flows(facts)
-	lost := c.findLost(ctx, facts)
+	c.findLost(ctx, facts)
 	for _, f := range facts {
 		region := c.describe(f, facts, report.Flows)
-		if alarm, ok := lost[region.Name]; ok {
-			region.Alarms = append(region.Alarms, alarm)
+		if lost, ok := c.alarms.Find(api.AlarmLostAtOrigin, f.region.Topic()); ok {
+			region.Alarms = append(region.Alarms, lost)
 		}
 		report.Regions = append(report.Regions, region)
 	}

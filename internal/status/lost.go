@@ -10,31 +10,28 @@ import (
 	"github.com/geokv/geokv/internal/wal"
 )
 
-// alarmLostAtOrigin is raised on a region whose own log lacks events of its own
-// that other regions hold: a disk that lost its tail, a log restored from an old
-// copy. Mirrors only carry events away from their origin, so nothing brings
-// these back, and regions cannot converge until somebody acts.
-const alarmLostAtOrigin = "LOST_AT_ORIGIN"
-
-// findLost looks for events that a region has and their origin has not. The
+// findLost looks for events that a region has and their origin has not: a disk
+// lost its tail, a log was restored from an old copy. Mirrors only carry events
+// away from their origin, so nothing brings these back, and regions cannot
+// converge until somebody acts. It notes an alarm per region that lacks some. The
 // regions were asked side by side, and an event can be applied elsewhere before
 // its origin applied it; so an origin that seems to lack something is asked
 // again, and only what it lacks with its whole log applied is lost.
-func (c *Collector) findLost(ctx context.Context, all []*facts) map[string]api.Alarm {
-	lost := map[string]api.Alarm{}
+func (c *Collector) findLost(ctx context.Context, all []*facts) {
 	for _, home := range all {
-		if !home.known() || len(surplus(home, all)) == 0 {
+		if !home.known() {
+			continue
+		}
+		if len(surplus(home, all)) == 0 {
+			c.alarms.Clear(api.AlarmLostAtOrigin, home.region.Topic())
 			continue
 		}
 		again := &facts{region: home.region}
 		if c.ask(ctx, again); !again.known() {
 			continue
 		}
-		if holders := surplus(again, all); len(holders) > 0 {
-			lost[home.region.Name] = c.lostAlarm(home.region.Region, holders)
-		}
+		c.noteLost(home.region.Region, surplus(again, all))
 	}
-	return lost
 }
 
 // surplus counts, per region, the events of home's log that it holds and home
@@ -62,7 +59,7 @@ func surplus(home *facts, all []*facts) map[string]int64 {
 	return holders
 }
 
-func (c *Collector) lostAlarm(home geo.Region, holders map[string]int64) api.Alarm {
+func (c *Collector) noteLost(home geo.Region, holders map[string]int64) {
 	var most int64
 	var have []string
 	for _, name := range c.cfg.Topology.Names() {
@@ -71,9 +68,11 @@ func (c *Collector) lostAlarm(home geo.Region, holders map[string]int64) api.Ala
 			most = max(most, n)
 		}
 	}
-	return api.Alarm{
-		Code: alarmLostAtOrigin, Count: most, SinceMS: c.cfg.Wall().UnixMilli(),
-		Message: fmt.Sprintf("%s: its own region's log lacks events that others have (%s)", home.Topic(), strings.Join(have, ", ")),
-		Hint:    "the Kafka of " + home.Name + " lost records: restore its log from a copy; the others keep the events, but nothing carries them back",
+	if most == 0 {
+		c.alarms.Clear(api.AlarmLostAtOrigin, home.Topic())
+		return
 	}
+	c.alarms.Measure(most, api.AlarmLostAtOrigin, home.Topic(),
+		fmt.Sprintf("its own region's log lacks events that others have (%s)", strings.Join(have, ", ")),
+		"the Kafka of "+home.Name+" lost records: restore its log from a copy; the others keep the events, but nothing carries them back")
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -17,7 +20,7 @@ func TestEventsLostAtTheirOriginAreAnAlarm(t *testing.T) {
 		t.Error("converged although us lost events")
 	}
 	us := r.Regions[0].Alarms
-	if len(us) != 1 || us[0].Code != alarmLostAtOrigin || us[0].Count != 2 || !strings.Contains(us[0].Message, "eu holds 2, ap holds 2") {
+	if len(us) != 1 || us[0].Code != api.AlarmLostAtOrigin || us[0].Count != 2 || !strings.Contains(us[0].Message, "eu holds 2, ap holds 2") {
 		t.Errorf("alarms of us: %+v", us)
 	}
 	for _, region := range r.Regions[1:] {
@@ -59,4 +62,23 @@ func TestAnOriginThatIsStillApplyingHasLostNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The alarm begins when the loss is first seen and ends when it is made good; a
+// region that does not answer says neither.
+func TestALossIsOneEpisode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := three()
+		places["us"].hold("us.events", 3, 8, "1-8")
+		c := cluster(places, nil)
+		began := c.Collect(t.Context()).AtMS
+		time.Sleep(time.Minute)
+		if us := c.Collect(t.Context()).Regions[0].Alarms; len(us) != 1 || us[0].SinceMS != began || us[0].Count != 2 {
+			t.Errorf("a minute later: %+v, want since %d", us, began)
+		}
+		places["us"].hold("us.events", 3, 10, "1-10")
+		if us := c.Collect(t.Context()).Regions[0].Alarms; len(us) > 0 {
+			t.Errorf("made good: %+v", us)
+		}
+	})
 }

@@ -187,6 +187,28 @@ func TestPositionOfALostEpochStopsThePartition(t *testing.T) {
 	}
 }
 
+// A broker that comes back with its data still knows the epochs: no false loss.
+func TestEpochsSurviveARestartOfTheBroker(t *testing.T) {
+	us, data := Partition{usTopic, 0}, kfake.DataDir(t.TempDir())
+	before := startKafka(t, data)
+	fill(t, openLog(t, before), usTopic, 0, 9)
+	if err := before.MoveTopicPartition(usTopic, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, openLog(t, before), usTopic, 0, 5)
+	before.Close()
+	l := openLog(t, startKafka(t, data))
+	fill(t, l, usTopic, 0, 1)
+	for _, at := range []Place{{9, 0}, {10, 1}, {14, 1}} {
+		r := tail(t, l, TailConfig{Partitions: []Partition{us}})
+		r.Seek(map[Partition]Place{us: at})
+		if got := take(t, r, 15-int(at.Offset)); first(got, us) != at.Offset {
+			t.Errorf("from %+v: %v", at, texts(got))
+		}
+		r.Close()
+	}
+}
+
 func TestRecreatedTopicStopsItsPartitions(t *testing.T) {
 	kafka := startKafka(t)
 	l := openLog(t, kafka)

@@ -173,7 +173,7 @@ func TestPayloadsAreCut(t *testing.T) {
 	}
 }
 
-// TestJudge tells pending from different.
+// TestJudge tells pending from diverged.
 func TestJudge(t *testing.T) {
 	s := newScreen(t, 80, 24)
 	report := func(change func(*api.Report)) *api.Report {
@@ -192,19 +192,19 @@ func TestJudge(t *testing.T) {
 		"equal":                     {[]keyValue{value(1), value(1)}, nil, nil, same},
 		"one region":                {[]keyValue{value(1)}, level, level, same},
 		"no region":                 {nil, level, level, same},
-		"differ, all level":         {[]keyValue{value(1), value(2)}, level, level, different},
+		"differ, all level":         {[]keyValue{value(1), value(2)}, level, level, diverged},
 		"no report before":          {[]keyValue{value(1), value(2)}, nil, level, pending},
 		"no report after":           {[]keyValue{value(1), value(2)}, level, nil, pending},
 		"moved meanwhile":           {[]keyValue{value(1), value(2)}, report(func(r *api.Report) { shift(r, p) }), level, pending},
-		"another partition":         {[]keyValue{value(1), value(2)}, report(func(r *api.Report) { shift(r, (p+1)%12) }), level, different},
+		"another partition":         {[]keyValue{value(1), value(2)}, report(func(r *api.Report) { shift(r, (p+1)%12) }), level, diverged},
 		"lag":                       {[]keyValue{value(1), value(2)}, level, report(func(r *api.Report) { r.Regions[1].Origins[0].Partitions[p].End++ }), pending},
 		"mirror gap":                {[]keyValue{value(1), value(2)}, level, report(func(r *api.Report) { r.Regions[1].Origins[0].MirrorGap = 1 }), pending},
 		"a region is down":          {[]keyValue{value(1), value(2)}, level, report(func(r *api.Report) { r.Regions[2].State = api.StateDown }), pending},
 		"a region is rebuilt":       {[]keyValue{value(1), value(2)}, report(func(r *api.Report) { r.Regions[2].State = api.StateRebuilding }), level, pending},
-		"a cut with no gap":         {[]keyValue{value(1), value(2)}, level, report(func(r *api.Report) { r.Regions[2].State = api.StateCut }), different},
+		"a cut with no gap":         {[]keyValue{value(1), value(2)}, level, report(func(r *api.Report) { r.Regions[2].State = api.StateCut }), diverged},
 		"read while it expired":     {[]keyValue{value(1), {raw: []byte("k"), atMS: 1000, expireAtMS: 900}}, level, level, pending},
-		"expired long before":       {[]keyValue{value(1), {raw: []byte("k"), atMS: 50_000, expireAtMS: 90_000}}, level, level, different},
-		"no partitions, sums stand": {[]keyValue{value(1), value(2)}, report(sumsOnly), report(sumsOnly), different},
+		"expired long before":       {[]keyValue{value(1), {raw: []byte("k"), atMS: 50_000, expireAtMS: 90_000}}, level, level, diverged},
+		"no partitions, sums stand": {[]keyValue{value(1), value(2)}, report(sumsOnly), report(sumsOnly), diverged},
 		"no partitions, sums move":  {[]keyValue{value(1), value(2)}, report(sumsOnly), report(func(r *api.Report) { sumsOnly(r); r.Regions[0].Origins[0].Applied++ }), pending},
 	} {
 		if got := judge(c.values, c.before, c.after); got != c.want {
@@ -385,7 +385,7 @@ func TestNoticesGoAway(t *testing.T) {
 func TestInspectorVerdicts(t *testing.T) {
 	s := newScreen(t, 120, 40)
 	inspect(s, "cart:active")
-	if problem := wantText("≠ different", "≠ cleo", "2 removals remembered")(s); problem != "" {
+	if problem := wantText("≠ diverged", "≠ cleo", "2 removals remembered")(s); problem != "" {
 		t.Error(problem)
 	}
 	s.fake.err = errors.New("no")

@@ -205,7 +205,7 @@ func (d *help) legend(w int) []string {
 			span{g.superseded + " superseded  ", c.tokens.superseded}, span{g.duplicate + " duplicate  ", c.tokens.duplicate}, span{g.rejected + " rejected", c.tokens.rejected}),
 		c.line(w, false, span{"region   ", c.dim}, span{g.up + " up  ", c.good}, span{g.cut + " cut  ", c.warn}, span{g.down + " down  ", c.bad},
 			span{g.rebuilding + " rebuilding  ", c.info}, span{g.blocked + " blocked  ", c.bad}, span{g.unclear + " unknown", c.dim}),
-		c.line(w, false, span{"key      ", c.dim}, span{g.pending + " pending: differs, events are on their way  ", c.warn}, span{g.different + " different", c.bad}),
+		c.line(w, false, span{"key      ", c.dim}, span{g.pending + " pending: differs, events are on their way  ", c.warn}, span{g.diverged + " diverged", c.bad}),
 		c.line(w, false, span{"lag      ", c.dim}, span{"3/1.2s", c.warn}, span{" three events on this Kafka not applied, the oldest 1.2 s old; ", c.dim}, span{"+12", c.warn}, span{" not here yet", c.dim}),
 	}
 }

@@ -5,24 +5,21 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 )
 
-// verdict says how a key stands over the regions that answered, in the words of
-// geokv get --region all. The rule is another: here the key's partition decides,
-// by the reports that come before and after every reading anyway; get asks once
-// whether the whole cluster has converged, and reads again when it has.
+// verdict says how a key stands over the regions that answered.
 type verdict uint8
 
 const (
-	same      verdict = iota
-	pending           // differs, and events that some region has not applied can explain it
-	different         // differs although every region has applied the same events
+	same     verdict = iota
+	pending          // differs, and events that some region has not applied can explain it
+	diverged         // differs although every region has applied the same events
 )
 
 func (v verdict) String() string {
-	return [...]string{"same", "pending", "different"}[v]
+	return [...]string{"same", "pending", "diverged"}[v]
 }
 
 // judge compares a key's values, one per region that answered, read between two
-// reports. It says different only when nothing can explain the difference: both
+// reports. It says diverged only when nothing can explain the difference: both
 // reports show every region up and level, and nothing moved in the key's
 // partition between them. A value read while its life time ended explains itself.
 func judge(values []keyValue, before, after *api.Report) verdict {
@@ -44,7 +41,7 @@ func judge(values []keyValue, before, after *api.Report) verdict {
 	case expiring || before == nil || after == nil || len(values) == 0 || !stood(before, after, geo.PartitionOf(values[0].raw)):
 		return pending
 	}
-	return different
+	return diverged
 }
 
 // clockSlackMS is how far regions' clocks may disagree on whether a value has

@@ -89,7 +89,7 @@ var screens = []struct {
 	{"form dry run", nil, func(s *screen) { s.press("w"); s.typeText("sales:total"); s.press("ctrl+t") }},
 	{"inspector ask", nil, func(s *screen) { s.press("i") }},
 	{"inspector same", nil, func(s *screen) { inspect(s, "sales:total") }},
-	{"inspector different", nil, func(s *screen) { inspect(s, "cart:active") }},
+	{"inspector diverged", nil, func(s *screen) { inspect(s, "cart:active") }},
 	{"inspector pending", nil, func(s *screen) {
 		s.fake.report.Regions[2].Origins[0].MirrorGap = 4
 		inspect(s, "cart:active")

@@ -59,8 +59,8 @@ func (n *inspector) verdictText() (string, lipgloss.Style) {
 		return c.down + " no region answers", c.bad
 	case n.verdict == pending:
 		return c.pending + " differs, pending: a region has events still to apply" + suffix, c.warn
-	case n.verdict == different:
-		return c.different + " different, although the regions applied the same events" + suffix, c.bad
+	case n.verdict == diverged:
+		return c.diverged + " diverged: the regions applied the same events and differ" + suffix, c.bad
 	case len(n.cards) == 1:
 		return c.same + " one region", c.dim
 	}
@@ -166,7 +166,7 @@ func (n *inspector) valueLines(k card, w int, unique map[string]bool) []string {
 	for _, text := range k.lines {
 		mark, style := "  ", c.text
 		if unique[text] && n.verdict != same {
-			mark, style = c.different+" ", c.warn
+			mark, style = c.diverged+" ", c.warn
 		}
 		pieces := []string{text}
 		if !k.list {

@@ -279,8 +279,8 @@ func (p *regionsPane) keyLine(i, k, w int, selected bool) string {
 	switch p.verdicts[name] {
 	case pending:
 		mark, markStyle, word = c.pending, c.warn, "pending"
-	case different:
-		mark, markStyle, word = c.different, c.bad, "different"
+	case diverged:
+		mark, markStyle, word = c.diverged, c.bad, "diverged"
 	}
 	cursor := " "
 	if selected {

@@ -138,10 +138,10 @@ type glyphs struct {
 
 	none, seen, applied, superseded, duplicate, rejected, unknown string // one cell of an event's block
 
-	pending, different, same string // a key over regions
-	cursor, arrow, ellipsis  string
-	on, off                  string // a bar
-	spark                    []string
+	pending, diverged, same string // a key over regions
+	cursor, arrow, ellipsis string
+	on, off                 string // a bar
+	spark                   []string
 
 	horizontal, vertical, topLeft, topRight, bottomLeft, bottomRight, dot string
 }
@@ -149,7 +149,7 @@ type glyphs struct {
 var unicodeGlyphs = glyphs{
 	up: "●", cut: "◐", down: "○", rebuilding: "↻", blocked: "▲", unclear: "◌",
 	none: "·", seen: "▒", applied: "█", superseded: "▄", duplicate: "≡", rejected: "×", unknown: "?",
-	pending: "◌", different: "≠", same: "=",
+	pending: "◌", diverged: "≠", same: "=",
 	cursor: "▌", arrow: "→", ellipsis: "…", on: "█", off: "░",
 	spark:      []string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
 	horizontal: "─", vertical: "│", topLeft: "╭", topRight: "╮", bottomLeft: "╰", bottomRight: "╯", dot: "·",
@@ -158,7 +158,7 @@ var unicodeGlyphs = glyphs{
 var asciiGlyphs = glyphs{
 	up: "*", cut: "%", down: "x", rebuilding: "@", blocked: "!", unclear: "?",
 	none: ".", seen: "o", applied: "#", superseded: "v", duplicate: "=", rejected: "x", unknown: "?",
-	pending: "~", different: "!", same: "=",
+	pending: "~", diverged: "!", same: "=",
 	cursor: ">", arrow: ">", ellipsis: "~", on: "#", off: ".",
 	spark:      []string{" ", ".", ":", "-", "=", "+", "*", "%", "#"},
 	horizontal: "-", vertical: "|", topLeft: "+", topRight: "+", bottomLeft: "+", bottomRight: "+", dot: "-",

@@ -98,7 +98,7 @@ func (m *Model) agreement() string {
 	c, r := m.c, m.regions.report
 	apart := 0
 	for _, v := range m.regions.verdicts {
-		if v == different {
+		if v == diverged {
 			apart++
 		}
 	}
@@ -108,7 +108,7 @@ func (m *Model) agreement() string {
 	case r == nil:
 		return "connecting" + c.ellipsis
 	case apart > 0:
-		return c.different + " " + plural(apart, "key", "keys") + " different"
+		return c.diverged + " " + plural(apart, "key", "keys") + " diverged"
 	case len(m.regions.verdicts) > 0:
 		return c.pending + " " + plural(len(m.regions.verdicts), "key differs", "keys differ") + ", on their way"
 	case r.Converged:

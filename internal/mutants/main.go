@@ -1,7 +1,7 @@
 // Command mutants plants known bugs in a copy of this module, one at a time, and
 // runs the tests that are meant to notice: a suite that lets one of them pass
 // proves less than it says. The bugs are those that the merge rules were
-// designed against (docs/testing.md names the test that catches each).
+// designed against (docs/testing-proof.md shows which test catches each).
 //
 //	go run ./internal/mutants              all of them
 //	go run ./internal/mutants -n 3 -pick COMMIT   three, chosen by the commit

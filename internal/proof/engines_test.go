@@ -1,6 +1,6 @@
 // Package proof holds tests that take the merge engine as a whole: random
 // histories by the thousand, crashes of real servers, large streams. What one
-// package alone can show is tested beside it; docs/testing.md lists which test
+// package alone can show is tested beside it; docs/testing-proof.md lists which test
 // stands for which promise.
 package proof
 

@@ -229,18 +229,3 @@ func (db *DB) info(ctx context.Context) (map[string]string, error) {
 	}
 	return out, nil
 }
-
-// RunID returns the server's run id, which changes at a restart; empty where
-// the server does not tell.
-func (db *DB) RunID(ctx context.Context) (string, error) {
-	text, err := db.clients.read.Info(ctx, "server").Result()
-	if err != nil {
-		if strings.HasPrefix(err.Error(), "ERR") || strings.Contains(errText(err), "not supported") {
-			return "", nil
-		}
-		return "", err
-	}
-	_, rest, _ := strings.Cut(text, "run_id:")
-	id, _, _ := strings.Cut(rest, "\r")
-	return strings.TrimSpace(id), nil
-}

@@ -25,12 +25,9 @@ type Config struct {
 	Logger *slog.Logger                                                      // nil: discards
 }
 
-// Databases of a region's Redis.
-const (
-	LiveDB   = 0 // the view that users read
-	ShadowDB = 1 // a rebuild in progress; swapped with LiveDB when complete
-	LeaseDB  = 2 // slot leases and event-id reservations; never swapped, never flushed
-)
+// LeaseDB is the database of slot leases and event-id reservations, which is
+// never swapped and never flushed; the view is in another one.
+const LeaseDB = 2
 
 // DB is one region's Redis. It is safe for concurrent use.
 type DB struct {

@@ -19,14 +19,6 @@ import (
 // Size returns the number of Redis keys, sidecars included (DBSIZE).
 func (db *DB) Size(ctx context.Context) (int64, error) { return db.clients.read.DBSize(ctx).Result() }
 
-// Sibling returns a DB on another database of the same server with its own
-// connections; close it separately.
-func (db *DB) Sibling(number int) (*DB, error) {
-	cfg := db.cfg
-	cfg.DB = number
-	return Open(cfg)
-}
-
 // Flush empties this DB's database (never DB 2).
 func (db *DB) Flush(ctx context.Context) error {
 	if db.clients.apply.Options().DB == LeaseDB {
@@ -58,14 +50,6 @@ func (db *DB) Hold(ctx context.Context, ttl time.Duration) error {
 func (db *DB) Unhold(ctx context.Context) error {
 	if err := db.clients.apply.Del(ctx, holdKey).Err(); err != nil {
 		return fmt.Errorf("end hold: %w", refusal(err))
-	}
-	return nil
-}
-
-// Swap exchanges LiveDB and ShadowDB, data and positions, in one step.
-func (db *DB) Swap(ctx context.Context) error {
-	if err := db.clients.apply.Do(ctx, "SWAPDB", LiveDB, ShadowDB).Err(); err != nil {
-		return fmt.Errorf("swap view: %w", refusal(err))
 	}
 	return nil
 }

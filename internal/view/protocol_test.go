@@ -106,12 +106,6 @@ func TestPositionMovesWithTheData(t *testing.T) {
 		if err != nil || all[0].Offset != 2 || all[1].Offset != 0 {
 			t.Fatalf("positions %+v, %v", all, err)
 		}
-		if err := db.AcceptHole(ctx, testTopic, 0, id, lane.SetOf(lane.Interval{Lo: 8, Hi: 9})); err != nil {
-			t.Fatal(err)
-		}
-		if p, _ = db.Position(ctx, testTopic, 0, id); p.Lanes[id].String() != "1-5,8-9" || p.Offset != 5 {
-			t.Fatalf("position after an accepted hole %+v", p)
-		}
 		// a smaller stamp does not lower the position's
 		b = batchAt(5, 6)
 		b.Ranges[0].HLC = hlc.Timestamp{Physical: 5}
@@ -234,9 +228,6 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	if err := db.Check(ctx); fail.CodeOf(err) != fail.Unavailable || !strings.Contains(err.Error(), "allkeys-lru") {
 		t.Fatal(err)
 	}
-	if id, err := db.RunID(ctx); err != nil || len(id) != 40 {
-		t.Fatalf("run id %q, %v", id, err)
-	}
 	gone := openDB(t, "redis://user:secret@127.0.0.1:1")
 	if err := gone.Check(ctx); fail.CodeOf(err) != fail.Unavailable || strings.Contains(err.Error(), "secret") {
 		t.Fatal(err)
@@ -355,26 +346,6 @@ func TestPublishSubscribe(t *testing.T) {
 		}
 		cancel()
 		for range messages {
-		}
-	})
-}
-
-// A swap exchanges values and positions at once.
-func TestSwapExchangesViews(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		db, ctx := openDB(t, e.url), context.Background()
-		shadow, err := db.Sibling(ShadowDB)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer shadow.Close()
-		mustApply(t, db, batchAt(0, 1, ev(0, -9, "k", set("old"))))
-		mustApply(t, shadow, batchAt(0, 7, ev(0, -8, "k", set("new"))))
-		if err := db.Swap(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if p, _ := db.Position(ctx, testTopic, 0); p.Offset != 7 || readString(t, db, "k") != "new" {
-			t.Fatalf("after the swap: %+v, %q", p, readString(t, db, "k"))
 		}
 	})
 }

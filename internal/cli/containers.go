@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -50,7 +52,9 @@ func (s *session) upContainers(ctx context.Context, o upOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	cluster, err := containers.Up(ctx, containers.Config{Dir: files, Env: env, Ready: remote.Ready, Say: s.printer.Note, Getenv: s.getenv})
+	cluster, err := containers.Up(ctx, containers.Config{
+		Project: projectOf(h), Dir: files, Env: env, Ready: remote.Ready, Say: s.printer.Note, Getenv: s.getenv, Discard: s.memory,
+	})
 	if err != nil {
 		return err
 	}
@@ -58,7 +62,7 @@ func (s *session) upContainers(ctx context.Context, o upOptions) (err error) {
 		s.printer.Note("ending the containers")
 		end, cancel := context.WithTimeout(context.Background(), containersGrace)
 		defer cancel()
-		err = errors.Join(err, cluster.Down(end, s.memory))
+		err = errors.Join(err, h.dir.Retract(), cluster.Down(end))
 	}()
 	d := describeContainers(cfg.Cluster, h, time.Since(began))
 	if err := h.dir.Publish(datadir.Cluster{API: d.API, Registry: d.Registry, Regions: withLogins(d.Regions, cfg.Cluster)}); err != nil {
@@ -74,6 +78,13 @@ func (s *session) upContainers(ctx context.Context, o upOptions) (err error) {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// projectOf keeps the containers and volumes of one data directory apart from
+// those of others; its lock guards them too.
+func projectOf(h home) string {
+	digest := sha256.Sum256([]byte(h.dir.Path()))
+	return fmt.Sprintf("geokv-%x", digest[:4])
 }
 
 // redisPassword is geokv's at the containers' Redis, which only this machine

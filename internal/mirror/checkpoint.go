@@ -121,6 +121,9 @@ func (f *flow) check(ctx context.Context, source, target *wal.Log) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !firm.equal(at) {
+		f.saved = false // what was dropped must not come back after a crash
+	}
 	f.at = firm
 	return nil
 }

@@ -136,6 +136,7 @@ func (f *flow) recoverFrom(err error, retry time.Duration) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.at.Source, loss.Partition.Index)
+	f.saved = false
 	return retry
 }
 

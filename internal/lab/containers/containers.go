@@ -20,23 +20,22 @@ import (
 	"github.com/geokv/geokv/internal/pause"
 )
 
-// Project is the name under which Docker knows containers, networks and volumes.
-const Project = "geokv"
-
 const (
 	file    = "compose.yaml"
 	image   = "geokv:local" // what the compose file runs when GEOKV_IMAGE names no other
 	patient = 4 * time.Minute
 )
 
-// Config says what to run. Dir and Ready are required.
+// Config says what to run. All fields but Env and Command are required.
 type Config struct {
+	Project string                                      // names containers, networks and volumes; those of a parent that was killed are taken over
 	Dir     string                                      // has compose.yaml and everything it mounts, see Write
 	Env     []string                                    // NAME=value, beside the environment of this process
 	Ready   func(ctx context.Context) error             // nil once the cluster takes reads and writes
 	Say     func(format string, arguments ...any)       // tells progress
 	Getenv  func(name string) string                    // of this process
 	Command func(name string, args ...string) *exec.Cmd // default exec.Command
+	Discard bool                                        // data ends with the containers
 }
 
 // Cluster is a running set of containers.
@@ -63,7 +62,7 @@ func Up(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := c.start(ctx); err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		return nil, errors.Join(err, c.Down(end, false))
+		return nil, errors.Join(err, c.Down(end))
 	}
 	return c, nil
 }
@@ -71,11 +70,11 @@ func Up(ctx context.Context, cfg Config) (*Cluster, error) {
 // CommandLine is how a person calls Compose about this cluster.
 func (c *Cluster) CommandLine() string { return strings.Join(c.compose, " ") }
 
-// Down ends and removes the containers; data stays in named volumes unless they
-// are to go too.
-func (c *Cluster) Down(ctx context.Context, volumes bool) error {
+// Down ends and removes the containers; their data stays in named volumes unless
+// it is to be discarded.
+func (c *Cluster) Down(ctx context.Context) error {
 	args := []string{"down"}
-	if volumes {
+	if c.cfg.Discard {
 		args = append(args, "--volumes")
 	}
 	if _, err := c.run(ctx, append(c.compose, args...)...); err != nil {
@@ -86,11 +85,14 @@ func (c *Cluster) Down(ctx context.Context, volumes bool) error {
 
 // findTool takes Compose as a plugin of Docker, else the older program.
 func (c *Cluster) findTool(ctx context.Context) error {
-	project := []string{"-p", Project, "-f", filepath.Join(c.cfg.Dir, file)}
+	project := []string{"-p", c.cfg.Project, "-f", filepath.Join(c.cfg.Dir, file)}
 	for _, tool := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
 		if _, err := c.run(ctx, append(tool, "version")...); err == nil {
 			c.compose = append(tool, project...)
 			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return fail.New(fail.Unavailable, "run containers: neither docker compose nor docker-compose works here").

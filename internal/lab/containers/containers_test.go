@@ -30,13 +30,13 @@ func (d *docker) command(name string, args ...string) *exec.Cmd {
 
 func (d *docker) config(ready func(context.Context) error) Config {
 	return Config{
-		Dir: filepath.Join(d.t.TempDir(), "compose"), Env: []string{"GEOKV_HTTP_TOKEN=secret"},
+		Project: "geokv-test", Dir: filepath.Join(d.t.TempDir(), "compose"), Env: []string{"GEOKV_HTTP_TOKEN=secret"},
 		Ready: ready, Say: d.t.Logf, Getenv: func(string) string { return "" }, Command: d.command,
 	}
 }
 
 func at(dir string) string {
-	return "docker compose -p geokv -f " + filepath.Join(dir, "compose.yaml")
+	return "docker compose -p geokv-test -f " + filepath.Join(dir, "compose.yaml")
 }
 
 func TestUpAndDown(t *testing.T) {
@@ -53,11 +53,12 @@ func TestUpAndDown(t *testing.T) {
 		}
 		return nil
 	})
+	cfg.Discard = true
 	c, err := Up(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Down(t.Context(), true); err != nil {
+	if err := c.Down(t.Context()); err != nil {
 		t.Error(err)
 	}
 	want := []string{
@@ -89,20 +90,21 @@ func TestOlderCompose(t *testing.T) {
 		return "true"
 	}}
 	c, err := Up(t.Context(), d.config(func(context.Context) error { return nil }))
-	if err != nil || !strings.HasPrefix(c.CommandLine(), "docker-compose -p geokv ") {
+	if err != nil || !strings.HasPrefix(c.CommandLine(), "docker-compose -p geokv-test ") {
 		t.Errorf("%v, %v", c, err)
 	}
 }
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	for name, c := range map[string]struct {
-		fails, says      string // the request that fails, and what the tool says
-		want, hint, down string
+		fails, says string // the request that fails, and what the tool says
+		want, hint  string
+		started     bool // containers, which must be ended again
 	}{
-		"no compose": {"version", "unknown command", "neither docker compose nor docker-compose", "install Docker", ""},
-		"no image":   {"image inspect", "Error: No such image: geokv:local", "no image geokv:local", "docker build -t geokv:local", ""},
-		"no daemon":  {"image inspect", "Cannot connect to the Docker daemon", "Cannot connect", "docker info", ""},
-		"port taken": {" up ", "Bind for 127.0.0.1:8080 failed: port is already allocated", "port is already allocated", " ps", " down"},
+		"no compose": {"version", "unknown command", "neither docker compose nor docker-compose", "install Docker", false},
+		"no image":   {"image inspect", "Error: No such image: geokv:local", "no image geokv:local", "docker build -t geokv:local", false},
+		"no daemon":  {"image inspect", "Cannot connect to the Docker daemon", "Cannot connect", "docker info", false},
+		"port taken": {" up ", "Bind for 127.0.0.1:8080 failed: port is already allocated", "port is already allocated", " ps", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &docker{t: t, answer: func(line string) string {
@@ -115,10 +117,19 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 			if fail.CodeOf(err) != fail.Unavailable || !strings.Contains(err.Error(), c.want) || !strings.Contains(fail.HintOf(err), c.hint) {
 				t.Errorf("%v\nhint %s", err, fail.HintOf(err))
 			}
-			if last := d.asked[len(d.asked)-1]; !strings.HasSuffix(last, c.down) {
-				t.Errorf("the last request was %s", last)
+			asked := strings.Join(d.asked, "\n") + "\n"
+			if strings.Contains(asked, " up ") != c.started || strings.Contains(asked, " down\n") != c.started {
+				t.Errorf("asked\n%s", asked)
 			}
 		})
+	}
+}
+
+func TestInterruptedBeforeAnythingRuns(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	d := &docker{t: t, answer: func(string) string { cancel(); return "exit 1" }}
+	if _, err := Up(ctx, d.config(nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 

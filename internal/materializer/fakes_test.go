@@ -219,6 +219,8 @@ type fakeView struct {
 	hold      chan struct{}   // Apply waits for it when not nil
 	steal     func(*fakeView) // runs once before the next Apply's compare-and-set
 	dirty     map[int32]bool  // partitions with long work left behind
+	marked    bool            // not whole
+	asked     int             // round trips to read where it stands
 
 	breaks func(*view.Batch) error // breaks a batch off behind its first write
 	tears  int                     // how often it did
@@ -237,6 +239,7 @@ func (v *fakeView) with(fn func()) {
 func (v *fakeView) Position(_ context.Context, topic string, partition int32, lanes ...lane.ID) (view.Position, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.asked++
 	if err := shift(&v.reads); err != nil {
 		return view.Position{}, err
 	}
@@ -249,6 +252,37 @@ func (v *fakeView) Position(_ context.Context, topic string, partition int32, la
 	}
 	pos.Lanes = asked
 	return pos, nil
+}
+
+func (v *fakeView) Offsets(_ context.Context, topics ...string) (map[string][]int64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asked++
+	if err := shift(&v.reads); err != nil {
+		return nil, err
+	}
+	out := map[string][]int64{}
+	for _, topic := range topics {
+		for p := range int32(geo.Partitions) {
+			out[topic] = append(out[topic], v.positions[wal.Partition{Topic: topic, Index: p}].Offset)
+		}
+	}
+	return out, nil
+}
+
+func (v *fakeView) MarkRebuilding(context.Context) error {
+	v.with(func() { v.marked = true })
+	return nil
+}
+
+func (v *fakeView) EndRebuilding(context.Context) error {
+	v.with(func() { v.marked = false })
+	return nil
+}
+
+func (v *fakeView) Rebuilding(context.Context) (marked bool, err error) {
+	v.with(func() { marked = v.marked })
+	return marked, nil
 }
 
 func shift(errs *[]error) error {

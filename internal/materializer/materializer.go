@@ -54,6 +54,8 @@ type Reader interface {
 type View interface {
 	// Position reads offset, marks, newest stamp and the named lanes in one step.
 	Position(ctx context.Context, topic string, partition int32, lanes ...lane.ID) (view.Position, error)
+	// Offsets returns how far every partition of the topics has been applied.
+	Offsets(ctx context.Context, topics ...string) (map[string][]int64, error)
 	// Apply runs one batch; see view.DB.Apply for its errors. Any other error
 	// means that nobody knows whether the batch took effect.
 	Apply(ctx context.Context, batch *view.Batch) ([]event.Outcome, error)
@@ -67,6 +69,10 @@ type View interface {
 	ForeignKeys(ctx context.Context, n int) ([][]byte, error)
 	// WipePartition empties a torn partition; see view.DB.WipePartition.
 	WipePartition(ctx context.Context, partition int32, topics ...string) error
+	// The mark of a view that is not whole, which outlives the process.
+	MarkRebuilding(ctx context.Context) error
+	EndRebuilding(ctx context.Context) error
+	Rebuilding(ctx context.Context) (bool, error)
 }
 
 // Decoder turns records into events. An error with a *event.RejectError in its
@@ -124,6 +130,7 @@ type Materializer struct {
 	stats   *stats
 	ring    *ring
 	health  *health
+	mark    *mark
 
 	mu        sync.Mutex
 	interrupt context.CancelFunc // ends the poll that is waiting; nil between polls
@@ -151,6 +158,7 @@ func New(cfg Config) (*Materializer, error) {
 		cfg: cfg, log: cfg.Logger.With("region", cfg.Region.Name),
 		stats: newStats(cfg.Wall), ring: newRing(ringSize), health: newHealth(cfg.View),
 	}
+	m.mark = newMark(cfg.View, m.stats)
 	for p := range int32(geo.Partitions) {
 		m.workers = append(m.workers, newWorker(m, p))
 	}

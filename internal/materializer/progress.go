@@ -2,8 +2,11 @@ package materializer
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -48,39 +51,71 @@ func (m *Materializer) warnBack() {
 
 // Look finds out whether the view went back. The error is one of reading it.
 func (m *Materializer) Look(ctx context.Context) error {
-	for _, w := range m.workers {
-		for _, s := range w.sources {
-			held := m.Holds(s.part)
-			if held == 0 {
-				continue
-			}
-			pos, err := m.cfg.View.Position(ctx, s.part.Topic, s.part.Index)
-			if err != nil {
-				return err
-			}
-			if pos.Offset < held {
-				m.WentBack()
-				return nil
-			}
+	held := map[wal.Partition]int64{}
+	for _, p := range m.everyPartition() {
+		held[p] = m.Holds(p)
+	}
+	stands, err := m.stands(ctx)
+	if err != nil {
+		return err
+	}
+	for p, offset := range held {
+		if stands[p] < offset {
+			m.WentBack()
+			return nil
 		}
 	}
 	return nil
 }
 
+func (m *Materializer) everyPartition() (all []wal.Partition) {
+	for _, w := range m.workers {
+		for _, s := range w.sources {
+			all = append(all, s.part)
+		}
+	}
+	return all
+}
+
+// stands reads where the view stands, in one round trip.
+func (m *Materializer) stands(ctx context.Context) (map[wal.Partition]int64, error) {
+	offsets, err := m.cfg.View.Offsets(ctx, m.cfg.Topology.Topics()...)
+	if err != nil {
+		return nil, err
+	}
+	stands := map[wal.Partition]int64{}
+	for topic, list := range offsets {
+		for index, offset := range list {
+			stands[wal.Partition{Topic: topic, Index: int32(index)}] = offset
+		}
+	}
+	return stands, nil
+}
+
 // trustStanding takes a view that stands somewhere at the start for one that was
-// whole when it was left, unless it must be empty. It waits for the view.
+// whole when it was left, unless it must be empty, or is marked: then a rebuild
+// was cut short, or another process is at it. It waits for the view.
 func (m *Materializer) trustStanding(ctx context.Context) {
 	if m.cfg.FreshView {
 		return
 	}
-	for _, w := range m.workers {
-		for _, s := range w.sources {
-			if at, err := m.viewStands(ctx, s.part); err != nil {
-				return
-			} else if at.Offset > 0 {
+	var wait backoff
+	for {
+		stands, err := m.stands(ctx)
+		partial := false
+		if err == nil { // behind the positions, which move behind the mark
+			partial, err = m.cfg.View.Rebuilding(ctx)
+		}
+		if err == nil {
+			m.stats.alarms.Clear(api.AlarmViewUnavailable, "")
+			if !partial && slices.Max(slices.Collect(maps.Values(stands))) > 0 {
 				m.stats.reach(m.stats.lifeNow(), 100, true)
-				return
 			}
+			return
+		}
+		m.stats.alarms.Raise(api.AlarmViewUnavailable, "", err.Error(), viewHint)
+		if !pause.For(ctx, wait.next()) {
+			return
 		}
 	}
 }
@@ -90,6 +125,9 @@ func (m *Materializer) trustStanding(ctx context.Context) {
 func (m *Materializer) followProgress(ctx context.Context) {
 	for {
 		life := m.stats.lifeNow()
+		if m.health.check(ctx) == nil {
+			m.mark.set(ctx) // or else before the next batch
+		}
 		goals, ok := m.goals(ctx)
 		for ok && life == m.stats.lifeNow() {
 			wait := progressEvery
@@ -132,27 +170,24 @@ func (m *Materializer) goals(ctx context.Context) (map[wal.Partition]*goal, bool
 	}
 }
 
-// compare looks where the view stands and reports whether all goals are reached.
-// Those that are reached are looked at again only when all are.
+// compare looks where the view stands and reports whether it holds all goals.
 func (m *Materializer) compare(ctx context.Context, life int, goals map[wal.Partition]*goal) (reached bool) {
-	watching := allReached(goals)
+	stands, err := m.stands(ctx)
+	if err != nil {
+		return allReached(goals)
+	}
 	for p, g := range goals {
-		if g.reached() && !watching {
-			continue
-		}
-		pos, err := m.cfg.View.Position(ctx, p.Topic, p.Index)
-		switch {
-		case err != nil:
-			continue
-		case pos.Offset < g.at:
+		if stands[p] < g.at {
 			m.WentBack()
 			return false
 		}
-		g.at = pos.Offset
+		g.at = stands[p]
 	}
-	reached = allReached(goals)
-	m.stats.reach(life, percentOf(goals), reached)
-	return reached
+	if !allReached(goals) {
+		m.stats.reach(life, percentOf(goals), false)
+		return false
+	}
+	return m.mark.remove(ctx, life) == nil
 }
 
 func allReached(goals map[wal.Partition]*goal) bool {
@@ -206,9 +241,15 @@ func (s *stats) wentBackLocked() (fresh bool) {
 }
 
 func (s *stats) lifeNow() int {
+	life, _ := s.now()
+	return life
+}
+
+// now returns the present life and whether the view is whole in it.
+func (s *stats) now() (life int, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.life
+	return s.life, s.whole
 }
 
 // awaitBack waits, or until the view went back, and reports whether ctx is alive.

@@ -110,3 +110,66 @@ func TestViewAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// A process that is killed in the middle of a rebuild leaves a view that stands
+// somewhere: the next one does not take it for whole.
+func TestHalfRebuiltViewIsNotTrustedAtTheStart(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		w.write("us", "k")
+		w.write("us", "j")
+		w.later(time.Second)
+		w.full()
+		w.view.with(func() {
+			clear(w.view.positions)
+			w.view.before[0] = nil // one batch passes
+		})
+		w.later(10 * time.Second)
+		w.wantWhole("half rebuilt", false)
+		if err := w.stop(); err != nil {
+			t.Fatal(err)
+		}
+		w.log.change(func() { w.log.joined = false })
+		w.start()
+		w.later(10 * time.Second)
+		if percent := w.wantWhole("half rebuilt, after a restart", false); percent != 50 {
+			t.Errorf("%.1f %% of two records, one of them applied", percent)
+		}
+		w.room()
+		w.later(time.Minute)
+		w.wantWhole("rebuilt", true)
+		if w.view.marked {
+			t.Error("a whole view is still marked as partial")
+		}
+	})
+}
+
+// A partition that was there and went back while others were awaited counts.
+func TestViewIsWholeOnlyWhenAllPartitionsStandThereAtOnce(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		w.settle()
+		w.m.WentBack()
+		early, late := everyPartition()[0], everyPartition()[1]
+		w.view.with(func() { w.view.positions[late] = view.Position{Offset: 1} })
+		goals := map[wal.Partition]*goal{early: {end: 1, at: 1}, late: {end: 1}}
+		if w.m.compare(t.Context(), w.m.stats.lifeNow(), goals) {
+			t.Error("whole, although a partition went back")
+		}
+	})
+}
+
+// Pages of keys are checked by a look each.
+func TestLookIsOneRoundTrip(t *testing.T) {
+	inWorld(t, nil, func(w *testWorld) {
+		p := w.write("us", "k")
+		other := w.write("eu", "j")
+		w.settle()
+		before := w.view.asked
+		if err := w.m.Look(t.Context()); err != nil || w.view.asked != before+1 {
+			t.Errorf("%d round trips, %v", w.view.asked-before, err)
+		}
+		w.wantWhole("after a look", true)
+		if w.m.Holds(p) == 0 || w.m.Holds(other) == 0 {
+			t.Error("nothing to look at")
+		}
+	})
+}

@@ -45,6 +45,9 @@ func (w *worker) rebuild(ctx context.Context) state {
 		return w.torn
 	}
 	w.m.WentBack()
+	if err := w.m.mark.set(ctx); err != nil {
+		return w.viewFailed(ctx, err, w.rebuild)
+	}
 	err := w.m.cfg.View.WipePartition(ctx, w.index, w.m.cfg.Topology.Topics()...)
 	switch {
 	case errors.Is(err, view.ErrStale): // whole again, or in other hands

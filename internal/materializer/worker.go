@@ -127,6 +127,9 @@ func (w *worker) apply(ctx context.Context) state {
 	if err := w.m.health.check(ctx); err != nil {
 		return w.viewFailed(ctx, err, w.apply)
 	}
+	if err := w.m.mark.set(ctx); err != nil {
+		return w.viewFailed(ctx, err, w.apply)
+	}
 	w.draft.seal(w.sources, len(w.draft.batch.Installs) > 0)
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyWithin)
 	defer cancel()

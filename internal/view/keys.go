@@ -11,9 +11,10 @@ import (
 // Names of geokv's own keys (semantics 6); the names beside a user key are
 // built in lua/key.lua.
 const (
-	holdKey    = "geokv:hold"
-	metaSuffix = ":meta"
-	laneField  = "l:"
+	holdKey       = "geokv:hold"
+	rebuildingKey = "geokv:rebuilding"
+	metaSuffix    = ":meta"
+	laneField     = "l:"
 )
 
 func posKey(topic string, partition int32) string {

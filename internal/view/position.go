@@ -2,12 +2,14 @@ package view
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
 )
@@ -45,6 +47,37 @@ func (db *DB) Positions(ctx context.Context, topic string, partitions ...int32) 
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read position of %s/%d: %w", topic, p, err)
+		}
+	}
+	return out, nil
+}
+
+// Offsets returns how far every partition of the topics has been applied, by
+// topic and partition, in one round trip.
+func (db *DB) Offsets(ctx context.Context, topics ...string) (map[string][]int64, error) {
+	pipe := db.clients.read.Pipeline()
+	replies := map[string][]*redis.StringCmd{}
+	for _, topic := range topics {
+		for p := range int32(geo.Partitions) {
+			replies[topic] = append(replies[topic], pipe.HGet(ctx, posKey(topic, p), "off"))
+		}
+	}
+	pipe.Exec(ctx) // every reply is checked below
+	out := make(map[string][]int64, len(topics))
+	for topic, list := range replies {
+		for p, reply := range list {
+			text, err := reply.Result()
+			var offset int64
+			switch {
+			case err == nil:
+				offset, err = parseOffset(text)
+			case errors.Is(err, redis.Nil):
+				err = nil
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read position of %s/%d: %w", topic, p, err)
+			}
+			out[topic] = append(out[topic], offset)
 		}
 	}
 	return out, nil

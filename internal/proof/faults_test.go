@@ -112,8 +112,9 @@ func faults() []fault {
 			begin: func(t *testing.T, r *region) {
 				do("SAVE")(t, r)
 				r.server.Kill()
-				// microseconds per key, and how often it listens meanwhile
-				r.server.AddArgs("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024")
+				// microseconds per key, so that it takes longer than any wait between two
+				// tries; and how often it listens meanwhile
+				r.server.AddArgs("--key-load-delay", "30000", "--loading-process-events-interval-bytes", "1024")
 				go func() {
 					r.server.Run(t)
 					close(loaded)

@@ -1,14 +1,16 @@
 -- read.lua: one key as of one instant.
 --
 -- KEYS: the key.  ARGV: limit (0 all), cursor of the visible container ('' from
--- the start; see below).
+-- the start; see below), with limit 0 the most elements a container may have (0
+-- any number).
 -- Returns {meta as a flat array, t of what stands at the key's own name or '',
 -- total of the visible container, next cursor or '', then (t, value)...}: the
 -- visible type first if it is there. Values as Redis returns them: a string,
 -- members, (member, score)..., (field, value)..., {id, strings}...
+-- When a container has more than it may, only {how many}: nothing of it was read.
 -- Cursors: zset rank, stream id (exclusive), set and hash SCAN cursor.
 
-local LIMIT_N, CURSOR = tonumber(ARGV[1]), ARGV[2]
+local LIMIT_N, CURSOR, MOST = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 
 local TOTAL = {s = 'SCARD', z = 'ZCARD', h = 'HLEN', x = 'XLEN', r = 'STRLEN'}
 
@@ -41,10 +43,9 @@ local function part(t, name, cursor)
   return list, cursor == '0' and '' or cursor
 end
 
-local function read(K, t, cursor)
-  local name = place(K, t)
+local function read(t, name, total, cursor)
   if t == 'r' then return call('GET', name), '' end
-  if LIMIT_N > 0 and call(TOTAL[t], name) > LIMIT_N then return part(t, name, cursor) end
+  if LIMIT_N > 0 and total > LIMIT_N then return part(t, name, cursor) end
   return whole(t, name), ''
 end
 
@@ -63,9 +64,12 @@ local function main()
   for i = 1, #order do
     local t = order[i]
     if K.m[NEWEST[t]] then
-      local value, next_cursor = read(K, t, t == K.t and CURSOR or '')
+      local name = place(K, t)
+      local total = call(TOTAL[t], name)
+      if t ~= 'r' and LIMIT_N == 0 and MOST > 0 and total > MOST then return {total} end
+      local value, next_cursor = read(t, name, total, t == K.t and CURSOR or '')
       if t == K.t then
-        out[3] = call(TOTAL[t], place(K, t))
+        out[3] = total
         out[4] = next_cursor
       end
       if value then

@@ -10,10 +10,12 @@ import (
 const WholeValue = -1
 
 // Pages of elements and of names: what the server takes when the limit is left
-// to it, and the most that may be asked for over HTTP.
+// to it, the most that may be asked for over HTTP, and the most elements that a
+// container may have to be read whole: Redis does nothing else meanwhile.
 const (
 	DefaultPage = 1000
 	MaxPage     = 10_000
+	MaxWhole    = 100_000
 )
 
 // KeyQuery asks for one key of one region.

@@ -20,7 +20,7 @@ type elementReader interface {
 // and streams as asked; what it returns of sets and hashes is cut here.
 func readElements(ctx context.Context, db elementReader, q api.KeyQuery, now int64) (view.Page, error) {
 	if q.Limit < 0 {
-		return db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now})
+		return db.ReadPage(ctx, q.Key, view.ReadOptions{Now: now, Most: api.MaxWhole})
 	}
 	from, err := parseCursor(q.Cursor)
 	if err != nil && !ofStream(ctx, db, q, now) {

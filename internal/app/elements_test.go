@@ -77,7 +77,7 @@ func TestCursorsOfElements(t *testing.T) {
 	if _, err := readElements(t.Context(), set, api.KeyQuery{Limit: 3, Cursor: "1700000000000-51"}, 1); fail.CodeOf(err) != fail.Usage {
 		t.Errorf("a stream's cursor on a set: got %v", err)
 	}
-	if _, err := readElements(t.Context(), reader, api.KeyQuery{Limit: api.WholeValue}, 1); err != nil || reader.asked != (view.ReadOptions{Now: 1}) {
+	if _, err := readElements(t.Context(), reader, api.KeyQuery{Limit: api.WholeValue}, 1); err != nil || reader.asked != (view.ReadOptions{Now: 1, Most: api.MaxWhole}) {
 		t.Errorf("a whole value is asked for as %+v (%v)", reader.asked, err)
 	}
 }

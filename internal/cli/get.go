@@ -31,8 +31,8 @@ func newGet(s *session) *cobra.Command {
 		Long: `Read a key. With --region all every region is read and compared: same, pending
 (a region has events still to apply), or different.
 
-The whole value is read, as of one instant; --limit reads a part of a large one,
-and says with which --cursor to go on.
+The whole value is read, as of one instant, when it has at most 100,000 elements;
+--limit reads a part of a large one, and says with which --cursor to go on.
 
 --after RECEIPT waits until the region has that write: what you wrote in one
 region you can then read in any other.`,

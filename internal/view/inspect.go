@@ -23,7 +23,7 @@ func (db *DB) Inspect(ctx context.Context, key []byte, o ReadOptions, topics ...
 	for _, topic := range topics {
 		names = append(names, posKey(topic, geo.PartitionOf(key)))
 	}
-	reply, err := run(ctx, db.clients.read, db.scripts.inspect, names, o.Limit, o.Cursor)
+	reply, err := run(ctx, db.clients.read, db.scripts.inspect, names, o.args()...)
 	if err != nil {
 		return Inspection{}, fmt.Errorf("inspect key %q: %w", key, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/hlc"
 )
 
@@ -22,7 +23,11 @@ type ReadOptions struct {
 	Now    int64  // milliseconds; decides expiry
 	Limit  int    // at most so many elements of each container; 0 all
 	Cursor string // where the last page of the visible container ended; "" from the start
+	Most   int    // with Limit 0: a container of more elements is refused; 0 none is
 }
+
+// args are the options as lua/read.lua takes them.
+func (o ReadOptions) args() []any { return []any{o.Limit, o.Cursor, o.Most} }
 
 // Page is a read with the size of the visible container.
 type Page struct {
@@ -58,7 +63,7 @@ func typeOf(letter string) crdt.Type {
 
 // ReadPage is Read with the total and a cursor.
 func (db *DB) ReadPage(ctx context.Context, key []byte, o ReadOptions) (Page, error) {
-	reply, err := run(ctx, db.clients.read, db.scripts.read, []string{string(key)}, o.Limit, o.Cursor)
+	reply, err := run(ctx, db.clients.read, db.scripts.read, []string{string(key)}, o.args()...)
 	if err != nil {
 		return Page{}, fmt.Errorf("read key %q: %w", key, err)
 	}
@@ -100,7 +105,7 @@ func (db *DB) readPipelined(ctx context.Context, keys [][]byte, o ReadOptions) (
 	pipe := db.clients.read.Pipeline()
 	cmds := make([]*redis.Cmd, len(keys))
 	for i, key := range keys {
-		cmds[i] = pipe.EvalSha(ctx, db.scripts.read.SHA, []string{string(key)}, o.Limit, "")
+		cmds[i] = pipe.EvalSha(ctx, db.scripts.read.SHA, []string{string(key)}, o.args()...)
 	}
 	pipe.Exec(ctx) // every reply is checked below
 	out := make([]any, len(keys))
@@ -116,6 +121,10 @@ func (db *DB) readPipelined(ctx context.Context, keys [][]byte, o ReadOptions) (
 // parseRead makes a view of the script's reply (lua/read.lua).
 func parseRead(key []byte, reply any, o ReadOptions) (Page, error) {
 	list, ok := reply.([]any)
+	if ok && len(list) == 1 {
+		return Page{}, fail.New(fail.Rejected, "it has %d elements, of which at most %d are read at once", number(list[0]), o.Most).
+			WithHint("read it in parts: --limit N, over HTTP limit=N")
+	}
 	if !ok || len(list) < 4 {
 		return Page{}, fmt.Errorf("unexpected reply %T", reply)
 	}

@@ -83,7 +83,7 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request, region string, key 
 		return fail.New(fail.Usage, "limit=0 reads the whole value, which has no cursor")
 	}
 	q.Limit = api.WholeValue
-	return s.patient(func(w http.ResponseWriter, r *http.Request) error { return s.answerKey(w, r, q) })(w, r)
+	return s.inTurn(func(w http.ResponseWriter, r *http.Request) error { return s.answerKey(w, r, q) })(w, r)
 }
 
 func (s *Server) answerKey(w http.ResponseWriter, r *http.Request, q api.KeyQuery) error {

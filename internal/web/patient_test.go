@@ -62,3 +62,64 @@ func TestShutdownEndsRequestsThatWait(t *testing.T) {
 		})
 	}
 }
+
+// slow is a service whose values are read when the test lets them, and whose
+// regions never have a write.
+type slow struct {
+	endless
+	reading chan chan struct{}
+}
+
+func (s slow) Key(_ context.Context, q api.KeyQuery) (api.KeyPage, error) {
+	read := make(chan struct{})
+	s.reading <- read
+	<-read
+	return api.KeyPage{Region: q.Region}, nil
+}
+
+// Few whole values are read at once, the others wait their turn, and requests
+// that wait for regions keep no whole value from being read.
+func TestWholeValuesAreReadInTurn(t *testing.T) {
+	const asked, atOnce = 6, 4
+	synctest.Test(t, func(t *testing.T) {
+		reading := make(chan chan struct{}, asked)
+		p := newPiped(t, func(c *web.Config) { c.Service = slow{endless{c.Service}, reading} })
+		defer p.stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range 128 {
+			go func() { _, _ = p.client.Await(ctx, receipt(event.Durable), nil, 5*time.Minute) }()
+		}
+		synctest.Wait()
+		answers := make(chan error, asked)
+		whole := func() {
+			_, err := p.client.Key(ctx, api.KeyQuery{Region: "eu", Key: []byte("k"), Limit: api.WholeValue})
+			answers <- err
+		}
+		for range asked {
+			go whole()
+		}
+		synctest.Wait()
+		if len(reading) != atOnce {
+			t.Fatalf("%d are read at once, want %d", len(reading), atOnce)
+		}
+		for range asked {
+			close(<-reading)
+			if err := <-answers; err != nil {
+				t.Errorf("a read in its turn: %v", err)
+			}
+		}
+		for range asked {
+			go whole()
+		}
+		time.Sleep(31 * time.Second)
+		for range asked - atOnce {
+			if err := <-answers; fail.CodeOf(err) != fail.Busy {
+				t.Errorf("got %v, want BUSY for one whose turn did not come", err)
+			}
+		}
+		for range atOnce {
+			close(<-reading)
+		}
+	})
+}

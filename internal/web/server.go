@@ -28,6 +28,7 @@ const (
 	idleTimeout    = 60 * time.Second
 	maxHeader      = 16 << 10
 	maxWaiting     = 128 // concurrent requests that wait or read logs
+	maxWholes      = 4   // concurrent reads of whole values
 )
 
 // Config is what a Server needs.
@@ -58,6 +59,7 @@ type Server struct {
 	metrics  *metrics
 	streams  limiter
 	waiting  limiter
+	wholes   limiter
 	handler  http.Handler
 
 	http    *http.Server
@@ -81,7 +83,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, topology: c.Service.Topology(), started: c.Wall(), guard: g,
-		streams: newLimiter(c.MaxStreams), waiting: newLimiter(maxWaiting),
+		streams: newLimiter(c.MaxStreams), waiting: newLimiter(maxWaiting), wholes: newLimiter(maxWholes),
 	}
 	s.serving, s.stop = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)

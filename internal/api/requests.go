@@ -51,7 +51,7 @@ type Reset struct {
 // Hello is the data of the first SSE message: where the stream stands.
 type Hello struct {
 	Epoch  string `json:"epoch"`
-	Newest uint64 `json:"newest"` // id of the last observation before the first that follows live
+	Newest uint64 `json:"newest"` // id of the last observation before the first that follows
 }
 
 // Lost is the data of an SSE `lost` message: the reader was too slow.

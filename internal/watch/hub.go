@@ -55,6 +55,19 @@ func NewHub(start time.Time, history int) *Hub {
 // Epoch names this run of the hub: lower-case letters and digits.
 func (h *Hub) Epoch() string { return h.epoch }
 
+// epochLength is that of every epoch from 1973 to 2085.
+const epochLength = 10
+
+// EpochBegan tells when the run that an epoch names began; false for what is not
+// the name of any.
+func EpochBegan(epoch string) (time.Time, bool) {
+	micros, err := strconv.ParseInt(epoch, 36, 64)
+	if err != nil || len(epoch) != epochLength || strconv.FormatInt(micros, 36) != epoch {
+		return time.Time{}, false
+	}
+	return time.UnixMicro(micros), true
+}
+
 // Newest returns the id of the last observation, 0 before the first.
 // Subscribe(Newest(), ...) starts live.
 func (h *Hub) Newest() uint64 {

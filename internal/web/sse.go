@@ -62,10 +62,11 @@ type stream struct {
 	hub    *watch.Hub
 	sub    *watch.Subscription
 	epoch  string
-	newest uint64 // at subscription
+	newest uint64 // when the reader came
+	from   uint64 // the id before the first that it gets
 	filter filter
 	reset  bool  // the reader comes from another epoch
-	since  int64 // when that epoch began, Unix milliseconds; 0 unknown
+	since  int64 // when that epoch began, Unix milliseconds
 
 	pending []api.Observation
 	lost    uint64 // told so far
@@ -96,11 +97,11 @@ func (s *Server) newStream(w http.ResponseWriter, r *http.Request) (*stream, err
 	if k := st.filter.kind; k != "" && k != api.KindSeen && k != api.KindApplied {
 		return nil, fail.New(fail.Usage, "kind %q, want seen or applied", k)
 	}
-	from, err := st.position(r)
-	if err != nil {
+	var err error
+	if st.from, err = st.position(r); err != nil {
 		return nil, err
 	}
-	st.sub = hub.Subscribe(from, s.StreamBuffer)
+	st.sub = hub.Subscribe(st.from, s.StreamBuffer)
 	return st, nil
 }
 
@@ -114,7 +115,7 @@ func (st *stream) position(r *http.Request) (uint64, error) {
 		last = query.Get("last_id")
 	}
 	if last != "" {
-		return st.resume(last), nil
+		return st.resume(last)
 	}
 	recent, err := intOf(r, "recent", 0, 0, maxRecent)
 	if err != nil {
@@ -152,21 +153,25 @@ func (st *stream) before(n int) uint64 {
 }
 
 // resume reads an id of this stream. One of another epoch says nothing about
-// this history, so its reader gets a reset.
-func (st *stream) resume(last string) uint64 {
+// this history, so its reader gets a reset; what was never an id is refused,
+// since to start at now instead would hide what was missed.
+func (st *stream) resume(last string) (uint64, error) {
 	epoch, number, _ := strings.Cut(last, "-")
 	n, err := strconv.ParseUint(number, 10, 64)
-	if err == nil && epoch == st.epoch && n <= st.newest {
-		return n
+	began, isEpoch := watch.EpochBegan(epoch)
+	if err != nil || !isEpoch {
+		return 0, fail.New(fail.Usage, "last event id %q, want <epoch>-<number> as the stream sent it", last)
 	}
-	st.reset = true
-	if began, err := strconv.ParseInt(epoch, 36, 64); err == nil && began > 0 {
-		st.since = time.UnixMicro(began).UnixMilli()
+	if epoch == st.epoch && n <= st.newest {
+		return n, nil
 	}
-	return st.newest
+	st.reset, st.since = true, began.UnixMilli()
+	return st.newest, nil
 }
 
-// begin answers 200 and says where the stream stands.
+// begin answers 200 and says where the stream stands. The id of hello is that
+// before the first observation: a reader that leaves right after hello has seen
+// none of them, and comes back with it.
 func (st *stream) begin(ctx context.Context) error {
 	var reset *api.Reset
 	if st.reset {
@@ -181,9 +186,9 @@ func (st *stream) begin(ctx context.Context) error {
 	header.Set("X-Accel-Buffering", "no") // a proxy that collects the stream would freeze it
 	st.w.WriteHeader(http.StatusOK)
 	fmt.Fprint(&st.buf, "retry: 1000\n")
-	st.message("hello", st.newest, api.Hello{Epoch: st.epoch, Newest: st.newest})
+	st.message("hello", st.from, api.Hello{Epoch: st.epoch, Newest: st.from})
 	if reset != nil {
-		st.message("reset", st.newest, reset)
+		st.message("reset", st.from, reset)
 	}
 	return st.send()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
@@ -460,8 +461,8 @@ func TestStreamStartsWhereItIsTold(t *testing.T) {
 			if !slices.Equal(names(got), tt.want) {
 				t.Errorf("got %v, want %v", names(got), tt.want)
 			}
-			if len(other) != 1 || other[0].Hello == nil || other[0].Hello.Newest != 20 {
-				t.Errorf("besides: %+v, want hello alone", other)
+			if len(other) != 1 || other[0].Hello == nil || other[0].Hello.Newest != uint64(tt.want[0]-1) {
+				t.Errorf("besides: %+v, want hello alone, with the number before the first", other)
 			}
 		})
 	}
@@ -505,11 +506,8 @@ func TestAnotherEpochGetsAReset(t *testing.T) {
 		last  string
 		since int64
 	}{
-		"another run":  {strconv.FormatInt(earlier.UnixMicro(), 36) + "-77", earlier.UnixMilli()},
-		"nonsense":     {"?!", 0},
-		"number only":  {"17", time.UnixMicro(43).UnixMilli()},
-		"future id":    {f.hub.Epoch() + "-5", began.UnixMilli()},
-		"not a number": {f.hub.Epoch() + "-x", began.UnixMilli()},
+		"another run": {strconv.FormatInt(earlier.UnixMicro(), 36) + "-77", earlier.UnixMilli()},
+		"future id":   {f.hub.Epoch() + "-5", began.UnixMilli()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var reset *api.Reset
@@ -535,6 +533,54 @@ func TestAnotherEpochGetsAReset(t *testing.T) {
 			if f.sinceMS != tt.since {
 				t.Errorf("asked the logs since %d, want %d", f.sinceMS, tt.since)
 			}
+		})
+	}
+}
+
+// To begin at now with an id that says nothing would hide what was missed.
+func TestWhatIsNoIDIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.hub.Publish(observations(1, 4)...)
+	epoch := f.hub.Epoch()
+	for _, last := range []string{
+		"?!", "garbage", "17", "foo-5", "-3", epoch, epoch + "-", epoch + "-x", epoch + "-1-2", epoch + "--1",
+		strings.ToUpper(epoch) + "-1", "0" + epoch + "-1",
+	} {
+		err := f.client.Follow(t.Context(), client.Follow{LastID: last}, func(m client.Message) error {
+			return errors.New("the stream began")
+		})
+		if fail.CodeOf(err) != fail.Usage {
+			t.Errorf("header %q: %v, want USAGE", last, err)
+		}
+		if a := ask(f.server, "GET", "/api/events?last_id="+url.QueryEscape(last), ""); a.Code != http.StatusBadRequest {
+			t.Errorf("last_id=%q: status %d, want 400", last, a.Code)
+		}
+	}
+}
+
+// A reader that is cut off right after hello has seen no observation, so coming
+// back with its id brings those that were pending.
+func TestHelloIsSafeToResumeFrom(t *testing.T) {
+	f := newFixture(t)
+	f.hub.Publish(observations(1, 20)...)
+	for name, begin := range map[string]client.Follow{
+		"after an id": {LastID: f.hub.Epoch() + "-17"},
+		"recent":      {Recent: 3},
+		"since":       {SinceMS: 1700000000018},
+		"filtered":    {Recent: 3, Region: "us"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var resumeAt string
+			cut := errors.New("cut")
+			err := f.client.Follow(t.Context(), begin, func(m client.Message) error {
+				resumeAt = m.LastID
+				return cut
+			})
+			if err != cut {
+				t.Fatal(err)
+			}
+			got, _ := gather(t, f.client, client.Follow{LastID: resumeAt}, 3)
+			same(t, "resumed", names(got), []int64{18, 19, 20})
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/out"
 )
 
@@ -25,6 +26,7 @@ type regionAnswer struct {
 	Verdict string           `json:"verdict"` // same, pending, different or unavailable
 	View    *crdt.View       `json:"view,omitempty"`
 	Error   *api.ErrorDetail `json:"error,omitempty"`
+	atMS    int64            // when it was read, on the region's clock
 }
 
 const (
@@ -45,28 +47,55 @@ func (s *session) getEverywhere(ctx context.Context, b backend, q api.KeyQuery) 
 	return c.problem()
 }
 
-// readings is how often regions that have everything are read before a
-// difference counts: a write may have come between two of the reads.
+// readings is how often a difference is looked at once more, between two reports:
+// a write may have come between the reads.
 const readings = 3
 
-// compare reads the whole value in every region. A difference is pending while
-// any region has events still to come, otherwise it is real.
-func compare(ctx context.Context, b backend, q api.KeyQuery) (c comparison, err error) {
+// compare reads the whole value in every region. A difference is real when
+// nothing can explain it: reports from before and after the reading show the
+// key's partition level and standing still, and no life time ended meanwhile.
+// Otherwise it is pending.
+func compare(ctx context.Context, b backend, q api.KeyQuery) (comparison, error) {
+	c := compareOnce(ctx, b, q)
+	if c.Verdict != verdictDifferent {
+		return c, nil
+	}
+	before, err := b.Status(ctx)
+	if err != nil {
+		return c, err
+	}
 	for range readings {
-		c = comparison{Key: q.Key, Regions: readEverywhere(ctx, b, q)}
-		if c.judge(verdictDifferent); c.Verdict != verdictDifferent {
+		if c = compareOnce(ctx, b, q); c.Verdict != verdictDifferent {
 			return c, nil
 		}
-		report, err := b.Status(ctx)
+		after, err := b.Status(ctx)
 		if err != nil {
 			return c, err
 		}
-		if !report.Converged {
-			c.judge(verdictPending)
+		if api.Stood(&before, &after, geo.PartitionOf(q.Key)) && !c.expiring() {
 			return c, nil
 		}
+		before = after
 	}
+	c.judge(verdictPending)
 	return c, nil
+}
+
+func compareOnce(ctx context.Context, b backend, q api.KeyQuery) comparison {
+	c := comparison{Key: q.Key, Regions: readEverywhere(ctx, b, q)}
+	c.judge(verdictDifferent)
+	return c
+}
+
+// clockSlackMS is how far regions' clocks may disagree on whether a value has
+// expired.
+const clockSlackMS = 1000
+
+// expiring reports a value whose life time ended about when it was read.
+func (c comparison) expiring() bool {
+	return slices.ContainsFunc(c.Regions, func(a regionAnswer) bool {
+		return a.View != nil && a.View.ExpireAtMS != 0 && a.View.ExpireAtMS <= a.atMS+clockSlackMS
+	})
 }
 
 func readEverywhere(ctx context.Context, b backend, q api.KeyQuery) []regionAnswer {
@@ -89,7 +118,7 @@ func answerOf(page api.KeyPage, err error) regionAnswer {
 		detail := api.ErrorOf(err).Error
 		return regionAnswer{Error: &detail, Verdict: verdictUnavailable}
 	}
-	return regionAnswer{View: &page.View}
+	return regionAnswer{View: &page.View, atMS: page.AtMS}
 }
 
 // judge compares every answer with the first; difference is the verdict on those

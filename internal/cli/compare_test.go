@@ -17,13 +17,23 @@ type changing struct {
 	texts     []string
 	reads     int
 	converged bool
+	moving    bool // a write is applied everywhere between any two reports
+	expireAt  int64
 }
 
 func (c *changing) Regions() []string { return []string{"0", "1", "2"} }
 
 func (c *changing) Status(context.Context) (api.Report, error) {
 	c.reads++
-	return api.Report{Converged: c.converged}, nil
+	origin := api.OriginReport{End: 7, Applied: 7}
+	if c.moving {
+		origin.End, origin.Applied = int64(c.reads), int64(c.reads)
+	}
+	if !c.converged {
+		origin.LagEvents = 1
+	}
+	region := api.RegionReport{Name: "0", Origins: []api.OriginReport{origin}}
+	return api.Report{Converged: c.converged, Regions: []api.RegionReport{region}}, nil
 }
 
 func (c *changing) Key(_ context.Context, q api.KeyQuery) (api.KeyPage, error) {
@@ -34,7 +44,8 @@ func (c *changing) Key(_ context.Context, q api.KeyQuery) (api.KeyPage, error) {
 	if value == '*' {
 		return api.KeyPage{}, fmt.Errorf("no answer")
 	}
-	return api.KeyPage{View: crdt.View{Key: q.Key, Value: crdt.Value{Type: crdt.String, String: []byte{value}}}}, nil
+	view := crdt.View{Key: q.Key, Value: crdt.Value{Type: crdt.String, String: []byte{value}}, ExpireAtMS: c.expireAt}
+	return api.KeyPage{AtMS: 5000, View: view}, nil
 }
 
 func TestCompareRegions(t *testing.T) {
@@ -59,6 +70,26 @@ func TestCompareRegions(t *testing.T) {
 		c, err := compare(t.Context(), b, q)
 		if err != nil || c.Verdict != tt.want {
 			t.Errorf("%v, converged %v: got %s (%v), want %s", tt.texts, tt.converged, c.Verdict, err, tt.want)
+		}
+	}
+}
+
+// A difference is real only when nothing moved while it was read: under traffic
+// every reading may straddle a write although every report says converged.
+func TestDifferenceUnderTrafficIsPending(t *testing.T) {
+	for name, tt := range map[string]struct {
+		b    changing
+		want string
+	}{
+		"standing still":       {changing{converged: true}, verdictDifferent},
+		"a write each time":    {changing{converged: true, moving: true}, verdictPending},
+		"expired meanwhile":    {changing{converged: true, expireAt: 5200}, verdictPending},
+		"to expire long after": {changing{converged: true, expireAt: 9000}, verdictDifferent},
+	} {
+		tt.b.t, tt.b.texts = t, []string{"aab", "bbc", "cce", "eef", "ffg"}
+		c, err := compare(t.Context(), &tt.b, api.KeyQuery{Key: []byte("k"), Limit: api.WholeValue})
+		if err != nil || c.Verdict != tt.want {
+			t.Errorf("%s: got %s (%v), want %s", name, c.Verdict, err, tt.want)
 		}
 	}
 }

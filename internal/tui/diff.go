@@ -38,7 +38,7 @@ func judge(values []keyValue, before, after *api.Report) verdict {
 	switch {
 	case equal:
 		return same
-	case expiring || before == nil || after == nil || len(values) == 0 || !stood(before, after, geo.PartitionOf(values[0].raw)):
+	case expiring || before == nil || after == nil || len(values) == 0 || !api.Stood(before, after, geo.PartitionOf(values[0].raw)):
 		return pending
 	}
 	return diverged
@@ -47,50 +47,3 @@ func judge(values []keyValue, before, after *api.Report) verdict {
 // clockSlackMS is how far regions' clocks may disagree on whether a value has
 // expired.
 const clockSlackMS = 1000
-
-// stood reports that in both reports every region is reachable and has applied
-// all there is in the partition, and that the partition did not move between.
-func stood(before, after *api.Report, partition int32) bool {
-	if len(before.Regions) != len(after.Regions) {
-		return false
-	}
-	for i := range after.Regions {
-		a, b := &after.Regions[i], &before.Regions[i]
-		if a.Name != b.Name || !complete(a) || !complete(b) || len(a.Origins) != len(b.Origins) {
-			return false
-		}
-		for j := range a.Origins {
-			if !level(a.Origins[j], b.Origins[j], partition) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// complete reports a region whose logs and view can be read and which lacks no
-// origin's events.
-func complete(r *api.RegionReport) bool {
-	return r.State != api.StateDown && r.State != api.StateRebuilding && r.State != api.StateBlocked
-}
-
-func level(a, b api.OriginReport, partition int32) bool {
-	if a.MirrorGap != 0 || b.MirrorGap != 0 {
-		return false
-	}
-	pa, okA := partitionOf(a, partition)
-	pb, okB := partitionOf(b, partition)
-	if !okA || !okB { // no detail: the sums must stand still
-		return a.LagEvents == 0 && b.LagEvents == 0 && a.Applied == b.Applied && a.End == b.End
-	}
-	return pa.Applied == pa.End && pb.Applied == pb.End && pa.Applied == pb.Applied
-}
-
-func partitionOf(o api.OriginReport, partition int32) (api.PartitionReport, bool) {
-	for _, p := range o.Partitions {
-		if p.Partition == partition {
-			return p, true
-		}
-	}
-	return api.PartitionReport{}, false
-}

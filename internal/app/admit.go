@@ -10,7 +10,6 @@ import (
 	"github.com/geokv/geokv/internal/config"
 	"github.com/geokv/geokv/internal/event/avro"
 	"github.com/geokv/geokv/internal/fail"
-	"github.com/geokv/geokv/internal/view"
 )
 
 // admitWait is how long a part may take to say whether it lets this process in.
@@ -28,8 +27,6 @@ func Admit(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, admitWait)
-	defer cancel()
 	refusals := make([]error, len(served))
 	var group sync.WaitGroup
 	for i, endpoint := range served {
@@ -44,19 +41,29 @@ func Admit(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// admit asks one region's parts; the first refusal counts.
+// admit asks one region's parts, all at once, so that a silent one takes no time
+// from the others; the first refusal counts.
 func (c Config) admit(ctx context.Context, endpoint config.RegionEndpoint) error {
-	for _, ask := range []func(context.Context, config.RegionEndpoint) error{c.askKafka, c.askView, c.askRegistry} {
-		err := ask(ctx, endpoint)
+	ctx, cancel := context.WithTimeout(ctx, admitWait)
+	defer cancel()
+	asks := []func(context.Context, config.RegionEndpoint) error{c.askKafka, c.askView, c.askRegistry}
+	answers := make([]error, len(asks))
+	var group sync.WaitGroup
+	for i, ask := range asks {
+		group.Go(func() { answers[i] = ask(ctx, endpoint) })
+	}
+	group.Wait()
+	var refusal error
+	for _, err := range answers {
 		switch {
 		case err == nil:
-		case decisive(err):
-			return fail.Wrap(fail.CodeOf(err), err, "region %s", endpoint.Region.Name).WithHint("%s", fail.HintOf(err))
-		default:
+		case !decisive(err):
 			c.Logger.Warn("out of reach, tried again", "region", endpoint.Region.Name, "error", err, "hint", fail.HintOf(err))
+		case refusal == nil:
+			refusal = fail.Wrap(fail.CodeOf(err), err, "region %s", endpoint.Region.Name).WithHint("%s", fail.HintOf(err))
 		}
 	}
-	return nil
+	return refusal
 }
 
 // decisive tells what only other settings end from what may pass.
@@ -90,17 +97,7 @@ func (c Config) askView(ctx context.Context, endpoint config.RegionEndpoint) err
 		return err
 	}
 	defer db.Close()
-	return unfit(db.Check(ctx))
-}
-
-// unfit marks a verdict on the server's own settings, which has no cause, as
-// decisive.
-func unfit(err error) error {
-	var known *fail.Error
-	if errors.As(err, &known) && known.Code == fail.Unavailable && known.Err == nil && !errors.Is(err, view.ErrLoading) {
-		return fail.New(fail.NotAllowed, "%s", known.Message).WithHint("%s", known.Hint)
-	}
-	return err
+	return db.Check(ctx)
 }
 
 // askRegistry registers the schema where this process writes, as its bridge is

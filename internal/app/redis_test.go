@@ -95,8 +95,8 @@ func conditions(t *testing.T, server *redistest.Server, door *redistest.Door, ra
 				// microseconds per key, and how often it listens meanwhile
 				server.AddArgs("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024")
 				go func() {
+					defer close(loaded) // also when it fails: who waits for it goes on
 					server.Run(t)
-					close(loaded)
 				}()
 			},
 			func(*testing.T) { <-loaded },

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
-	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/pause"
+	"github.com/geokv/geokv/internal/view"
 )
 
 // health remembers whether the view's Redis may hold a view: a server that
@@ -41,8 +41,8 @@ func (h *health) check(ctx context.Context) error {
 	}
 	if h.asked.IsZero() || time.Since(h.asked) >= checkEvery {
 		h.verdict = h.view.Check(ctx)
-		var unfit *fail.Error
-		if errors.As(h.verdict, &unfit) && unfit.Err != nil { // it could not be asked
+		var unfit *view.UnfitError
+		if !errors.As(h.verdict, &unfit) { // it could not be asked
 			h.verdict = nil
 		}
 		h.asked = time.Now()

@@ -183,7 +183,7 @@ func TestCommandThatTheUserMayNotRunIsNamed(t *testing.T) {
 // A server that may evict or forget is waited for, also when it becomes one
 // while it works.
 func TestUnfitServerIsWaitedFor(t *testing.T) {
-	unfit := fail.New(fail.Unavailable, "redis may evict keys").WithHint("set noeviction")
+	unfit := fail.Wrap(fail.NotAllowed, &view.UnfitError{Why: "redis may evict keys"}, "use redis").WithHint("set noeviction")
 	inWorld(t, func(w *testWorld) { w.view.unfit = unfit }, func(w *testWorld) {
 		p := w.write("us", "k")
 		w.later(5 * time.Second)

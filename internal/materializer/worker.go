@@ -254,7 +254,7 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	var blocked *view.BlockedError
 	reason := "view cannot be reached: " + err.Error()
 	hint := viewHint
-	var unfit *fail.Error
+	var unfit *view.UnfitError
 	var script *view.ScriptError
 	switch {
 	case errors.As(err, &script):
@@ -262,7 +262,7 @@ func (w *worker) viewFailed(ctx context.Context, err error, then state) state {
 	case errors.As(err, &blocked):
 		reason = fmt.Sprintf("view refuses writes (%s): %v", blocked.State, blocked.Err)
 	case errors.As(err, &unfit):
-		reason, hint = "view is not fit to be one: "+unfit.Error(), unfit.Hint
+		reason, hint = "view is not fit to be one: "+unfit.Why, fail.HintOf(err)
 	}
 	if w.m.stats.alarms.Raise(api.AlarmViewUnavailable, w.name(), reason, hint) {
 		w.m.log.Warn("waiting for the view", "partition", w.index, "error", err)

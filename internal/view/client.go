@@ -172,8 +172,8 @@ func broken(err error) error {
 
 // Check answers whether this Redis may hold a view: version 7.0 or newer,
 // maxmemory-policy noeviction, a master, not loading. The error is a
-// *fail.Error with a hint; one without a cause is about the server's settings.
-// Servers that lack INFO sections (the embedded one) pass what they cannot
+// *fail.Error with a hint: around an *UnfitError when the server answered and may
+// not; of code NotAllowed when only other settings help. Servers that lack INFO sections (the embedded one) pass what they cannot
 // answer.
 func (db *DB) Check(ctx context.Context) error {
 	info, err := db.info(ctx)
@@ -184,16 +184,20 @@ func (db *DB) Check(ctx context.Context) error {
 	case info["loading"] == "1":
 		return fail.Wrap(fail.Unavailable, ErrLoading, "use redis at %s", redactURL(db.cfg.URL)).WithHint("wait until it has read its snapshot")
 	case info["role"] != "" && info["role"] != "master":
-		return fail.New(fail.Unavailable, "redis is a %s, a view needs a master", info["role"]).
+		return db.unfit(fail.Unavailable, "redis is a %s, a view needs a master", info["role"]).
 			WithHint("name the master's address in the region's redis.url")
 	case info["maxmemory_policy"] != "" && info["maxmemory_policy"] != "noeviction":
-		return fail.New(fail.Unavailable, "redis may evict keys (maxmemory-policy %s)", info["maxmemory_policy"]).
+		return db.unfit(fail.NotAllowed, "redis may evict keys (maxmemory-policy %s)", info["maxmemory_policy"]).
 			WithHint("run CONFIG SET maxmemory-policy noeviction: evicted sidecars let older writes win")
 	}
 	if v := info["redis_version"]; v != "" && major(v) < 7 {
-		return fail.New(fail.Unavailable, "redis %s is too old", v).WithHint("use Redis 7.0 or newer, or Valkey")
+		return db.unfit(fail.NotAllowed, "redis %s is too old", v).WithHint("use Redis 7.0 or newer, or Valkey")
 	}
 	return nil
+}
+
+func (db *DB) unfit(code fail.Code, format string, args ...any) *fail.Error {
+	return fail.Wrap(code, &UnfitError{fmt.Sprintf(format, args...)}, "use redis at %s", redactURL(db.cfg.URL))
 }
 
 // major reads the first number of a version, 7 when there is none.

@@ -71,3 +71,10 @@ func (e *BlockedError) Error() string { return "apply: redis refuses writes: " +
 
 // Unwrap returns the server's error.
 func (e *BlockedError) Unwrap() error { return e.Err }
+
+// UnfitError says why a server that answers may not hold a view: it would lose
+// writes that it takes now.
+type UnfitError struct{ Why string }
+
+// Error is the reason.
+func (e *UnfitError) Error() string { return e.Why }

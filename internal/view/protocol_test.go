@@ -225,7 +225,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	})
 	db := openDB(t, redistest.Start(t).URL)
 	db.clients.read.ConfigSet(ctx, "maxmemory-policy", "allkeys-lru")
-	if err := db.Check(ctx); fail.CodeOf(err) != fail.Unavailable || !strings.Contains(err.Error(), "allkeys-lru") {
+	if err := db.Check(ctx); fail.CodeOf(err) != fail.NotAllowed || !strings.Contains(err.Error(), "allkeys-lru") {
 		t.Fatal(err)
 	}
 	gone := openDB(t, "redis://user:secret@127.0.0.1:1")

@@ -24,6 +24,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/wal"
 )
 
 // Config says what a bridge writes to and learns from. Log, Codec, Guard,
@@ -71,6 +72,7 @@ type Bridge struct {
 
 	slots    slotLease
 	attempts attempts
+	trails   trails
 	inflight sync.WaitGroup // records handed to the log and what follows their fate
 }
 
@@ -89,6 +91,7 @@ func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	b.alarms = alarm.NewBook(cfg.Wall)
 	b.ids.init()
 	b.attempts.byID = map[string]*attempt{}
+	b.trails.of = map[wal.Partition]*trail{}
 	b.slots.held = noSlot
 	b.holder = b.ids.next(cfg.Wall())
 	if err := b.start(ctx); fail.CodeOf(err) == fail.Usage && err != nil {
@@ -239,6 +242,7 @@ func (b *Bridge) tend(ctx context.Context) {
 	b.checkClock(ctx)
 	b.keepSlot(ctx)
 	b.tendAttempts(ctx)
+	b.trails.forget(b.cfg.Wall())
 }
 
 // Close refuses new writes, waits until the fate of every record is known or

@@ -19,7 +19,7 @@ const lookBack = 2 * time.Second
 
 var (
 	errNoLease = errors.New("this bridge holds no slot lease")
-	errFound   = errors.New("found") // ends a scan
+	errEnough  = errors.New("enough") // ends a scan
 )
 
 func partitionOf(op event.Operation) int32 { return geo.PartitionOf(op.Key) }
@@ -62,28 +62,6 @@ func (b *Bridge) tryClaim(ctx context.Context, a *attempt, op event.Operation) (
 		return receipt, false, err
 	}
 	return b.judge(ctx, a, op, existing)
-}
-
-// recall looks for an id that the table found free among the records from before
-// the table began: it may have been used under one that was lost. Nothing is read
-// once the table has lasted for as long as an id is remembered.
-func (b *Bridge) recall(ctx context.Context, a *attempt, op event.Operation) (*event.Receipt, error) {
-	now := b.cfg.Wall()
-	age, err := b.cfg.Leases.TableAge(ctx, rememberFor)
-	if err != nil {
-		b.giveUp(a)
-		return nil, noTable(err, a.id)
-	}
-	if age >= rememberFor {
-		return nil, nil
-	}
-	receipt, err := b.find(ctx, a.id, op, now.Add(-rememberFor), now.Add(-age+lookBack))
-	if err != nil {
-		b.giveUp(a)
-		return nil, unreadable(err, a.id, op)
-	}
-	b.storeFound(ctx, a, receipt)
-	return receipt, nil
 }
 
 func (b *Bridge) newReservation(a *attempt, atMS int64) []byte {
@@ -172,7 +150,7 @@ func (b *Bridge) findOf(ctx context.Context, a *attempt, op event.Operation, ent
 	if earlier := now.Add(-rememberFor); age < rememberFor && earlier.Before(since) {
 		since = earlier
 	}
-	return b.find(ctx, a.id, op, since, time.Time{})
+	return b.find(ctx, a.id, op, since)
 }
 
 // storeFound puts a receipt that was found in the log where repeats find it.
@@ -197,22 +175,30 @@ func (b *Bridge) handBack(a *attempt, entry idEntry) {
 }
 
 // find looks for an event id among the records of the operation's key that were
-// written between since and until, zero for now; nil when it is not there. An
-// event of that id that is another operation is an error.
-func (b *Bridge) find(ctx context.Context, id string, op event.Operation, since, until time.Time) (*event.Receipt, error) {
+// written since; nil when it is not there. An event of that id that is another
+// operation is an error.
+func (b *Bridge) find(ctx context.Context, id string, op event.Operation, since time.Time) (*event.Receipt, error) {
 	starts, err := b.cfg.Log.OffsetsAt(ctx, since.Add(-lookBack).UnixMilli(), b.topic)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := b.endsAt(ctx, until)
+	ends, err := b.cfg.Log.Ends(ctx, b.topic)
 	if err != nil {
 		return nil, err
 	}
 	p := wal.Partition{Topic: b.topic, Index: partitionOf(op)}
-	from, to := map[wal.Partition]int64{p: starts[p]}, map[wal.Partition]int64{p: ends[p]}
-	var found *event.Receipt
-	err = b.cfg.Log.Scan(ctx, from, to, func(r event.Record) error {
-		if !bytes.Equal(r.Key, op.Key) {
+	return b.search(ctx, id, op, starts[p], ends[p], time.Time{})
+}
+
+// search is find between two offsets of the operation's partition, the second
+// exclusive. Records from before since are passed over.
+func (b *Bridge) search(ctx context.Context, id string, op event.Operation, from, to int64, since time.Time) (found *event.Receipt, err error) {
+	p := wal.Partition{Topic: b.topic, Index: partitionOf(op)}
+	if from >= to {
+		return nil, nil
+	}
+	err = b.cfg.Log.Scan(ctx, map[wal.Partition]int64{p: from}, map[wal.Partition]int64{p: to}, func(r event.Record) error {
+		if !bytes.Equal(r.Key, op.Key) || time.UnixMilli(r.TimestampMS).Before(since) {
 			return nil
 		}
 		e, err := b.cfg.Codec.Decode(ctx, r)
@@ -228,19 +214,12 @@ func (b *Bridge) find(ctx context.Context, id string, op event.Operation, since,
 		}
 		receipt := receiptOf(e, r.Partition, r.Offset, event.Durable)
 		found = &receipt
-		return errFound
+		return errEnough
 	})
-	if errors.Is(err, errFound) {
+	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	return found, err
-}
-
-func (b *Bridge) endsAt(ctx context.Context, until time.Time) (map[wal.Partition]int64, error) {
-	if until.IsZero() {
-		return b.cfg.Log.Ends(ctx, b.topic)
-	}
-	return b.cfg.Log.OffsetsAt(ctx, until.UnixMilli(), b.topic)
 }
 
 // isOf reports whether e is what op becomes at its stamp.

@@ -242,6 +242,7 @@ func (b *Bridge) tend(ctx context.Context) {
 	b.checkClock(ctx)
 	b.keepSlot(ctx)
 	b.tendAttempts(ctx)
+	b.lookAgain(ctx)
 	b.trails.forget(b.cfg.Wall())
 }
 

@@ -132,7 +132,6 @@ func (b *Bridge) checkClock(ctx context.Context) {
 		return
 	}
 	b.alarms.Clear(api.AlarmClockUnchecked, "")
-	b.alarms.Clear(api.AlarmViewUnreadable, "") // it answers again; the next write tells when it still cannot be read
 	b.check.learn(t, rtt)
 	if b.check.good() {
 		b.alarms.Clear(api.AlarmClockOffset, "")

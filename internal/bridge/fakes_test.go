@@ -13,7 +13,6 @@ import (
 	"github.com/geokv/geokv/internal/event/avro"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
-	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -188,6 +187,7 @@ type fakeRedis struct {
 	table     map[string]tableEntry
 	down      bool          // every call fails
 	hang      bool          // every call waits for its context
+	noReads   bool          // the view may not be read; the table may
 	mute      int           // the next so many table writes take effect, but the answer is lost
 	skew      time.Duration // of this server's clock
 	rtt       time.Duration
@@ -333,7 +333,7 @@ func (r *fakeRedis) Time(ctx context.Context) (time.Time, time.Duration, error) 
 }
 
 func (r *fakeRedis) Newest(ctx context.Context, key []byte) (view.KeyHead, error) {
-	unlock, err := r.call(ctx)
+	unlock, err := r.read(ctx)
 	if err != nil {
 		return view.KeyHead{}, err
 	}
@@ -341,13 +341,27 @@ func (r *fakeRedis) Newest(ctx context.Context, key []byte) (view.KeyHead, error
 	return r.heads[string(key)], nil
 }
 
-func (r *fakeRedis) Position(ctx context.Context, topic string, p int32, _ ...lane.ID) (view.Position, error) {
-	unlock, err := r.call(ctx)
+func (r *fakeRedis) Positions(ctx context.Context, topic string, partitions ...int32) ([]view.Position, error) {
+	unlock, err := r.read(ctx)
 	if err != nil {
-		return view.Position{}, err
+		return nil, err
 	}
 	defer unlock()
-	return view.Position{Topic: topic, Partition: p, HLC: r.positions[topic]}, nil
+	var out []view.Position
+	for _, p := range partitions {
+		out = append(out, view.Position{Topic: topic, Partition: p, HLC: r.positions[topic]})
+	}
+	return out, nil
+}
+
+// read is call of a command that reads the view.
+func (r *fakeRedis) read(ctx context.Context) (func(), error) {
+	unlock, err := r.call(ctx)
+	if err == nil && r.noReads {
+		unlock()
+		return nil, errors.New("NOPERM")
+	}
+	return unlock, err
 }
 
 // fakeRegistry knows one schema.

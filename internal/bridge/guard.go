@@ -39,6 +39,25 @@ func (b *Bridge) guard(ctx context.Context, op event.Operation) error {
 	return b.follow(op.Key, head.Newest)
 }
 
+// lookAgain ends the alarm about an unreadable view also when nobody writes: as
+// soon as a start and a write could read what they need. It merges what the start
+// had to leave out.
+func (b *Bridge) lookAgain(ctx context.Context) {
+	if _, unreadable := b.alarms.Find(api.AlarmViewUnreadable, ""); !unreadable {
+		return
+	}
+	applied, err := b.appliedFloor(ctx)
+	if err != nil {
+		return
+	}
+	b.clock.Floor(applied)
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
+	defer cancel()
+	if _, err := b.cfg.Guard.Newest(ctx, []byte("any")); err == nil {
+		b.alarms.Clear(api.AlarmViewUnreadable, "")
+	}
+}
+
 // follow merges a key's newest stamp. One too far ahead of the wall cannot be
 // followed, and a write below it could only lose: it is refused.
 func (b *Bridge) follow(key []byte, newest hlc.Timestamp) error {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/event"
-	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -41,9 +40,10 @@ type Guard interface {
 	Newest(ctx context.Context, key []byte) (view.KeyHead, error)
 }
 
-// Positions tells the greatest stamp that was applied per partition.
+// Positions tells the greatest stamp that was applied per partition, of all the
+// partitions asked for in one round trip.
 type Positions interface {
-	Position(ctx context.Context, topic string, partition int32, lanes ...lane.ID) (view.Position, error)
+	Positions(ctx context.Context, topic string, partitions ...int32) ([]view.Position, error)
 }
 
 // Leases is the region's table of slot leases and event-id reservations, with

@@ -90,7 +90,7 @@ func (b *Bridge) checkIndex(ctx context.Context, newest map[wal.Partition]int64)
 // Other regions' stamps are merged like any that are read: one from the far future
 // is not followed, or it would stop this region's writes for good at its next
 // start. A view out of reach is left out with an alarm: the guard reads it again
-// before each write.
+// before each write, and Run from time to time.
 func (b *Bridge) floor(ctx context.Context, newest map[wal.Partition]int64) hlc.Timestamp {
 	var floor hlc.Timestamp
 	for _, ms := range newest {
@@ -108,12 +108,16 @@ func (b *Bridge) floor(ctx context.Context, newest map[wal.Partition]int64) hlc.
 func (b *Bridge) appliedFloor(ctx context.Context) (floor hlc.Timestamp, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
 	defer cancel()
+	partitions := make([]int32, geo.Partitions)
+	for p := range partitions {
+		partitions[p] = int32(p)
+	}
 	for _, topic := range b.cfg.Topics {
-		for p := range int32(geo.Partitions) {
-			position, err := b.cfg.Positions.Position(ctx, topic, p)
-			if err != nil {
-				return floor, err
-			}
+		positions, err := b.cfg.Positions.Positions(ctx, topic, partitions...)
+		if err != nil {
+			return floor, err
+		}
+		for _, position := range positions {
 			if topic == b.topic {
 				floor = hlc.Max(floor, position.HLC)
 			} else if !position.HLC.IsZero() {

@@ -1,14 +1,17 @@
 package bridge_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/bridge"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/view"
 )
 
 // A process that starts in the millisecond of the newest record, which its view
@@ -85,4 +88,56 @@ func TestStrayRecordOfAnotherIndex(t *testing.T) {
 		}
 		g.write(g.open(), "incr a")
 	})
+}
+
+// A Redis that tells its time but lets nobody read: the alarm of the start stays,
+// and so does that of a write, until the view can be read, with a write or without.
+func TestViewThatMayNotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.redis.noReads = true
+		b := g.open()
+		began := time.Now().UnixMilli()
+		stop := g.run(b)
+		defer stop()
+		aMinute := func() { time.Sleep(time.Minute) }
+		for step, act := range []func(){func() {}, aMinute, func() { g.write(b, "incr k") }, aMinute} {
+			act()
+			alarms := b.State().Alarms
+			if len(alarms) != 1 || alarms[0].Code != api.AlarmViewUnreadable || alarms[0].SinceMS != began {
+				t.Errorf("step %d: alarms %+v, want one since %d", step, alarms, began)
+			}
+		}
+		ahead := hlc.Timestamp{Physical: time.Now().Add(11 * time.Second).UnixMilli(), Region: uint8(eu.Index)}
+		g.redis.set(func() { g.redis.noReads, g.redis.positions["eu.events"] = false, ahead })
+		time.Sleep(11 * time.Second)
+		if alarmed(b, api.AlarmViewUnreadable) {
+			t.Errorf("alarms %+v though it can be read again", b.State().Alarms)
+		}
+		if r := g.write(b, "incr k"); !stampOf(r).After(ahead) {
+			t.Errorf("stamp %v, not after %v of the view", stampOf(r), ahead)
+		}
+	})
+}
+
+// The positions are read within the time for one answer, from a distant Redis too.
+func TestStartReadsThePositionsOfADistantRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		b := g.openWith(func(c *bridge.Config) { c.Positions = distant{g.redis} })
+		if alarmed(b, api.AlarmViewUnreadable) {
+			t.Errorf("alarms %+v", b.State().Alarms)
+		}
+	})
+}
+
+// distant needs 150 ms for a round trip.
+type distant struct{ *fakeRedis }
+
+func (d distant) Positions(ctx context.Context, topic string, partitions ...int32) ([]view.Position, error) {
+	time.Sleep(150 * time.Millisecond)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return d.fakeRedis.Positions(ctx, topic, partitions...)
 }

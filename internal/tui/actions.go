@@ -39,6 +39,9 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	if bound && a == actQuit {
 		return tea.Quit
 	}
+	if m.layout.tooSmall() { // nobody sees what a key would do
+		return nil
+	}
 	if n := len(m.overlays); n > 0 {
 		top := m.overlays[n-1]
 		if bound {

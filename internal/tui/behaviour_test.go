@@ -321,6 +321,7 @@ func TestResizeToNothingAndBack(t *testing.T) {
 		before := s.draw()
 		for _, size := range [][2]int{{10, 3}, {0, 0}, {1, 1}, {300, 2}, {63, 17}} {
 			s.send(windowSize(size[0], size[1]))
+			s.press("1", "right", "x", "y", "enter", "c") // unseen, so they do nothing
 			_ = s.View()
 		}
 		s.send(windowSize(120, 40))
@@ -495,6 +496,12 @@ func TestRates(t *testing.T) {
 	}
 	if got := s.rates.flows[0*3+2].rate(now); got != 0 {
 		t.Errorf("rate us->ap %g, want 0", got)
+	}
+	if _, known := s.rates.delay(0*3+1, now); !known {
+		t.Error("the delay us->eu is not known")
+	}
+	if _, known := s.rates.delay(0*3+1, now+120); known {
+		t.Error("a delay of two minutes ago is shown as if it were of now")
 	}
 }
 

@@ -29,6 +29,9 @@ type layout struct {
 	regions, events, mirrors, simulator rect
 }
 
+// tooSmall says that nothing is on screen but the size that is needed.
+func (l layout) tooSmall() bool { return l.width < minWidth || l.height < minHeight }
+
 const sideBySide = 112 // cells from which events and mirrors stand side by side
 
 // arrange computes the layout for a size, the pane that has the focus and

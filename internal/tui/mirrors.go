@@ -169,16 +169,20 @@ func (p *mirrorsPane) flowLine(f geo.Flow, w, name, spark int, selected bool) st
 	if gap > 0 {
 		gapStyle = c.warn
 	}
+	gapText := shortCount(gap)
+	if gap == api.Unknown {
+		gapText = "-"
+	}
 	flow := &p.rates.flows[i]
 	lag := "-"
-	if p.rates.delays[i] != 0 || flow.rate(now) > 0 {
-		lag = millis(p.rates.delays[i])
+	if ms, known := p.rates.delay(i, now); known {
+		lag = millis(ms)
 	}
 	spans := []span{
 		{cursor + " ", c.accent},
 		{fit(f.From, name, c.ellipsis), c.origin(f.From)}, {c.arrow, c.dim}, {fit(f.To, name, c.ellipsis) + " ", c.origin(f.To)},
 		{fit(glyph+" "+word, 8, ""), style},
-		{fitRight(shortCount(gap), 6, ""), gapStyle}, {fitRight(lag, 6, ""), c.text},
+		{fitRight(gapText, 6, ""), gapStyle}, {fitRight(lag, 6, ""), c.text},
 		{fitRight(perSecond(flow.rate(now)), 6, ""), c.text},
 	}
 	if spark > 0 {

@@ -51,11 +51,12 @@ type rates struct {
 	events counter
 	flows  []counter // from*regions+to
 	delays []int64   // of the newest event that each link brought
+	newest []int64   // the second in which it did
 	n      int
 }
 
 func newRates(regions int) *rates {
-	return &rates{flows: make([]counter, regions*regions), delays: make([]int64, regions*regions), n: regions}
+	return &rates{flows: make([]counter, regions*regions), delays: make([]int64, regions*regions), newest: make([]int64, regions*regions), n: regions}
 }
 
 // add counts the first sight of an event at its origin as one event, and a sight
@@ -71,7 +72,13 @@ func (r *rates) add(o *api.Observation, origin, place int) {
 	}
 	i := origin*r.n + place
 	r.flows[i].add(second)
-	r.delays[i] = o.DelayMS
+	r.delays[i], r.newest[i] = o.DelayMS, second
+}
+
+// delay is how long the newest event took over a link, while it tells of now: a
+// link that has brought nothing for a minute has none.
+func (r *rates) delay(link int, now int64) (ms int64, known bool) {
+	return r.delays[link], r.newest[link] != 0 && now-r.newest[link] <= 60
 }
 
 // sparkline renders counts as a row of bars, scaled to the highest.

@@ -155,6 +155,9 @@ func (p *regionsPane) progressLine(r *api.RegionReport, w int) string {
 	if spanCells(position)+spanCells(keys) >= w {
 		position = position[1:]
 	}
+	if spanCells(position)+spanCells(keys) >= w {
+		keys = nil
+	}
 	return c.ends(w, false, position, keys)
 }
 

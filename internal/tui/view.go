@@ -16,7 +16,7 @@ func (m *Model) View() string {
 	if l.width == 0 || l.height == 0 {
 		return ""
 	}
-	if l.width < minWidth || l.height < minHeight {
+	if l.tooSmall() {
 		return m.tooSmall()
 	}
 	lines := make([]string, 0, l.height)

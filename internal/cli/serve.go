@@ -74,9 +74,7 @@ func (s *session) serve(ctx context.Context, o serveOptions) error {
 	})
 }
 
-// host runs an App and its API around work, whose context ends when a part can
-// never go on. It then shuts down in the order of the data's way: no new
-// requests, then records on their way, then the parts.
+// host runs an App and its API around work, as together does.
 func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.Lab, work func(ctx context.Context, address string) error) error {
 	listener, err := net.Listen("tcp", h.Listen)
 	if err != nil {
@@ -89,18 +87,35 @@ func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.L
 	if err != nil {
 		return errors.Join(err, listener.Close(), s.closeApp(a))
 	}
-	running, stop := context.WithCancel(ctx)
+	serve := func() error { return server.Serve(listener) }
+	return together(ctx, a, serve, server.Shutdown, func(ctx context.Context) error { return work(ctx, address) })
+}
+
+// application is what an API is served of.
+type application interface {
+	Run(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// together runs an application and its API around work, whose context ends when
+// ctx does or one of the two can never go on. It then shuts down in the order of
+// the data's way: no new requests, while those that have begun still find every
+// part running; then the parts; then the records still on their way.
+func together(ctx context.Context, a application, serve func() error, shutdown func(context.Context) error, work func(context.Context) error) error {
+	working, stop := context.WithCancel(ctx)
 	defer stop()
+	running, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopParts()
 	var parts sync.WaitGroup
 	var ran, served error
 	parts.Go(func() { defer stop(); ran = a.Run(running) })
-	parts.Go(func() { defer stop(); served = server.Serve(listener) })
-	worked := work(running, address)
+	parts.Go(func() { defer stop(); served = serve() })
+	worked := work(working)
 
 	closing, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
-	shut := server.Shutdown(closing)
-	stop()
+	shut := shutdown(closing)
+	stopParts()
 	closed := a.Close(closing)
 	parts.Wait()
 	return errors.Join(worked, ran, served, shut, closed)

@@ -12,7 +12,8 @@ import (
 // RegionTopics is what one region's Kafka has of the event topics.
 type RegionTopics struct {
 	Region   string        `json:"region"`
-	Findings []wal.Finding `json:"findings"` // differences that remain, advice included
+	Findings []wal.Finding `json:"findings"`          // differences that remain, advice included
+	Problem  string        `json:"problem,omitempty"` // why nothing is known about the region's topics
 }
 
 // EnsureTopics creates the event topics that are missing on every region's Kafka
@@ -23,7 +24,11 @@ func EnsureTopics(ctx context.Context, cluster config.Cluster, o wal.TopicOption
 	var all []RegionTopics
 	for _, endpoint := range cluster.Regions {
 		found, err := ensureRegion(ctx, cluster, endpoint, o, logger)
-		all = append(all, RegionTopics{endpoint.Region.Name, append([]wal.Finding{}, found...)})
+		topics := RegionTopics{Region: endpoint.Region.Name, Findings: append([]wal.Finding{}, found...)}
+		if err != nil && len(found) == 0 {
+			topics.Problem = err.Error()
+		}
+		all = append(all, topics)
 		if err != nil {
 			return all, fmt.Errorf("region %s: %w", endpoint.Region.Name, err)
 		}

@@ -65,7 +65,10 @@ func (s *session) topics(ctx context.Context, o topicsOptions) error {
 func topicsGrid(regions []app.RegionTopics) out.Grid {
 	g := out.Grid{Columns: []out.Column{{Name: "REGION"}, {Name: "TOPIC"}, {Name: "SETTING"}, {Name: "IS"}, {Name: "SHOULD BE"}, {Name: "LOSES"}}}
 	for _, r := range regions {
-		if len(r.Findings) == 0 {
+		switch {
+		case r.Problem != "":
+			g.Add(out.Text(r.Region, "all", "all", "unknown", "right", "-")...)
+		case len(r.Findings) == 0:
 			g.Add(out.Text(r.Region, "all", "all", "right", "right", "-")...)
 		}
 		for _, f := range r.Findings {

@@ -1,15 +1,11 @@
 package app
 
-import (
-	"math/rand/v2"
-
-	"github.com/geokv/geokv/internal/sim"
-)
+import "github.com/geokv/geokv/internal/sim"
 
 // defaultRate is the simulator's when nobody chooses one, in steps per second.
 const defaultRate = 20
 
 // Simulator drives the traffic simulator of this process.
 func (a *App) Simulator() *sim.Control {
-	return &sim.Control{Sim: a.sim, Defaults: sim.Options{Regions: a.Regions(), Rate: defaultRate, Seed: uint64(rand.Uint32())}}
+	return &sim.Control{Sim: a.sim, Defaults: sim.Options{Regions: a.Regions(), Rate: defaultRate}}
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/geokv/geokv/internal/api"
@@ -12,7 +13,7 @@ import (
 // Control drives a Sim in the shapes of the HTTP API.
 type Control struct {
 	Sim      *Sim
-	Defaults Options // for what a request leaves open
+	Defaults Options // for what a request leaves open; without a seed each run gets its own
 }
 
 // State returns the state now.
@@ -37,6 +38,9 @@ func (c *Control) Start(_ context.Context, request api.SimStart) (api.Sim, error
 	}
 	if request.Seed != 0 {
 		o.Seed = request.Seed
+	}
+	if o.Seed == 0 {
+		o.Seed = 1 + uint64(rand.Uint32())
 	}
 	if len(request.Regions) > 0 {
 		o.Regions = request.Regions

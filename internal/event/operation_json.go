@@ -24,7 +24,7 @@ type operationJSON struct {
 	ID         json.RawMessage `json:"id,omitempty"`
 	IDs        json.RawMessage `json:"ids,omitempty"`
 	MinID      json.RawMessage `json:"minid,omitempty"`
-	EventID    string          `json:"event_id,omitempty"`
+	EventID    *string         `json:"event_id,omitempty"`
 }
 
 // part is one argument as it stands in the request; absent and null are alike.
@@ -64,6 +64,9 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 	if err := checkSurrogates(data); err != nil {
 		return err
 	}
+	if j.EventID != nil && *j.EventID == "" { // as an unset variable leaves it: a repeat would count twice
+		return Reject("bad event id", "event_id is empty; leave it out for one that geokv makes")
+	}
 	op := Op(strings.ToUpper(j.Op))
 	allowed, known := takes[op]
 	if !known {
@@ -79,7 +82,10 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 	if r.err != nil {
 		return r.err
 	}
-	*o = Operation{Region: j.Region, Key: j.Key, Args: args, TTLMS: ttl, EventID: j.EventID}
+	*o = Operation{Region: j.Region, Key: j.Key, Args: args, TTLMS: ttl}
+	if j.EventID != nil {
+		o.EventID = *j.EventID
+	}
 	return nil
 }
 
@@ -95,7 +101,10 @@ func containsWord(words, w string) bool {
 // MarshalJSON writes one form per operation: plural parts, arrays of pairs, a
 // delta as decimal text.
 func (o Operation) MarshalJSON() ([]byte, error) {
-	j := operationJSON{Region: o.Region, Op: string(o.Op()), Key: o.Key, EventID: o.EventID}
+	j := operationJSON{Region: o.Region, Op: string(o.Op()), Key: o.Key}
+	if o.EventID != "" {
+		j.EventID = &o.EventID
+	}
 	var err error
 	put := func(to *json.RawMessage, v any) {
 		if err == nil {

@@ -186,3 +186,12 @@ func sameCommand(t *testing.T, o event.Operation) {
 		t.Fatalf("%q became\n%s, want\n%s", words, got, want)
 	}
 }
+
+// An empty id would silently not be one.
+func TestAnEmptyEventIDIsRefused(t *testing.T) {
+	var op event.Operation
+	err := json.Unmarshal([]byte(`{"op":"INCR","key":"k","event_id":""}`), &op)
+	if err == nil || !strings.Contains(err.Error(), "event_id is empty") {
+		t.Errorf("error %v, want that event_id is empty", err)
+	}
+}

@@ -61,6 +61,7 @@ var owners = map[string][]string{
 	"github.com/yuin/gopher-lua":          {"internal/lab"},
 	"github.com/Shopify/toxiproxy":        {"internal/lab"},
 	"github.com/spf13/cobra":              {"internal/cli"},
+	"github.com/spf13/pflag":              {"internal/cli"},
 	"github.com/knadh/koanf":              {"internal/config"},
 	"github.com/oklog/ulid":               {"internal/bridge"},
 	"github.com/prometheus/client_golang": {"internal/web"},

@@ -41,11 +41,21 @@ func (s *session) openHome() (h home, topology geo.Topology, err error) {
 		return h, topology, err
 	}
 	if h.dir, err = datadir.Open(path); err != nil {
-		return h, topology, err
+		return h, topology, s.memoryHint(err)
 	}
 	h.fresh = !h.dir.HasToken()
 	h.token, err = h.dir.Token()
 	return h, topology, err
+}
+
+// memoryHint corrects the advice about a directory that is taken: --memory has
+// but one.
+func (s *session) memoryHint(err error) error {
+	var taken *fail.Error
+	if s.memory && errors.As(err, &taken) && taken.Code == fail.Unavailable {
+		return taken.WithHint("stop it, attach to it (geokv tui --memory, geokv status --memory), or run another with --data DIR instead of --memory")
+	}
+	return err
 }
 
 // close gives the directory back.

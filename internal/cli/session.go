@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/geokv/geokv/internal/config"
 	"github.com/geokv/geokv/internal/fail"
@@ -34,6 +35,9 @@ func (s *session) prepare(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := checkDurations(cmd); err != nil {
+		return err
+	}
 	s.printer, err = out.New(s.env.Out, s.env.Err, format, out.ColorMode(s.color), s.getenv)
 	if err != nil {
 		return err
@@ -44,6 +48,20 @@ func (s *session) prepare(cmd *cobra.Command) error {
 	}
 	s.log = slog.New(slog.NewTextHandler(s.env.Err, &slog.HandlerOptions{Level: level}))
 	return nil
+}
+
+// checkDurations refuses times that cannot be waited.
+func checkDurations(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch d, _ := time.ParseDuration(f.Value.String()); {
+		case f.Value.Type() != "duration":
+		case d < 0:
+			err = fail.New(fail.Usage, "--%s %s, want no less than 0", f.Name, f.Value)
+		case d == 0 && f.Name == "timeout":
+			err = fail.New(fail.Usage, "--timeout 0, want more than 0")
+		}
+	})
+	return err
 }
 
 // formats refuses an output format that the command does not offer.
@@ -139,7 +157,12 @@ func (s *session) connect(ctx context.Context, n need) (backend, error) {
 		}
 		return s.openLocal(ctx, cluster, n)
 	}
-	return newRemote(ctx, running.API, s.token(token))
+	r, err := newRemote(ctx, running.API, s.token(token))
+	if err != nil {
+		return nil, err
+	}
+	r.again, r.say = s.findAgain, s.printer.Note
+	return r, nil
 }
 
 // running finds the embedded cluster that runs on this machine. Without --data
@@ -199,6 +222,7 @@ func (s *session) served(ctx context.Context, cfg *config.Config, n need) backen
 		s.log.Debug("no geokv serve answers, going to the cluster itself", "listen", cfg.HTTP.Listen, "error", err)
 		return nil
 	}
+	remote.say = s.printer.Note
 	return remote
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
 	"github.com/geokv/geokv/internal/pause"
+	"github.com/geokv/geokv/internal/sim"
 )
 
 func newSim(s *session) *cobra.Command {
@@ -36,11 +37,23 @@ func newSimStart(s *session) *cobra.Command {
   geokv sim start --rate 200 --seed 7 --regions us,eu`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRate("--rate", start.Rate); err != nil {
+				return err
+			}
 			return s.onServer(cmd.Context(), func(ctx context.Context, r *remote) (api.Sim, error) { return r.StartSim(ctx, start) })
 		},
 	}
 	simFlags(cmd, &start)
 	return cmd
+}
+
+// checkRate refuses a rate that the simulator would, before anything is done on
+// its account.
+func checkRate(flag string, rate float64) error {
+	if rate > 0 && rate <= sim.Max {
+		return nil
+	}
+	return fail.New(fail.Usage, "%s %g, want more than 0 and at most %.0f steps per second", flag, rate, sim.Max)
 }
 
 func simFlags(cmd *cobra.Command, start *api.SimStart) {
@@ -76,6 +89,9 @@ func newSimRate(s *session) *cobra.Command {
 			rate, err := strconv.ParseFloat(args[0], 64)
 			if err != nil {
 				return fail.New(fail.Usage, "rate %q: want steps per second, such as 50", args[0])
+			}
+			if err := checkRate("rate", rate); err != nil {
+				return err
 			}
 			return s.onServer(cmd.Context(), func(ctx context.Context, r *remote) (api.Sim, error) { return r.SetSimRate(ctx, rate) })
 		},
@@ -132,6 +148,9 @@ func (s *session) connectServer(ctx context.Context, what string) (*remote, erro
 func (s *session) simRun(ctx context.Context, start api.SimStart, length time.Duration) error {
 	if length <= 0 {
 		return fail.New(fail.Usage, "--for %v, want more than 0", length)
+	}
+	if err := checkRate("--rate", start.Rate); err != nil {
+		return err
 	}
 	r, err := s.connectServer(ctx, "run the simulator")
 	if err != nil {

@@ -106,6 +106,9 @@ func (s *session) tail(ctx context.Context, o tailOptions, words []string) error
 	if err := s.formats(out.Table, out.JSON, out.JSONL); err != nil {
 		return err
 	}
+	if o.format != "" && s.printer.Format != out.Table {
+		return fail.New(fail.Usage, "-f says how to print, and so does -o %s: give one of them", s.printer.Format)
+	}
 	plan, err := o.plan(time.Now(), words)
 	if err != nil {
 		return err

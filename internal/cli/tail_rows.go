@@ -134,7 +134,7 @@ func (t *tailRows) printLine(row timeline.Row) error {
 		{Name: "LAG", Right: true, Min: 7}, {Name: "KEY", Cut: true, Min: 20}, {Name: "ARGUMENT", Cut: true},
 	}}
 	t.header = true
-	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, timeline.Sight.Seen), t.regionsWhere(row, timeline.Sight.Applied), lagOf(row), keyOf(row), argumentOf(row))...)
+	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, timeline.Sight.Seen), t.regionsWhere(row, timeline.Sight.Applied), rowLag(row, out.Duration), keyOf(row), argumentOf(row))...)
 	return t.printer.Grid(g)
 }
 
@@ -203,12 +203,17 @@ func slowest(row timeline.Row) time.Duration {
 	return time.Duration(worst) * time.Millisecond
 }
 
-func lagOf(row timeline.Row) string {
-	if d := slowest(row); d > 0 {
-		return out.Duration(d)
+// rowLag renders the lag, "-" while no region is known to have applied the event.
+func rowLag(row timeline.Row, render func(time.Duration) string) string {
+	for _, s := range row.Regions {
+		if s.Applied() {
+			return render(slowest(row))
+		}
 	}
 	return "-"
 }
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // tailTokens are the tokens of a template, for which token gives the text.
 func tailTokens() []out.Token {
@@ -229,7 +234,7 @@ func tailTokens() []out.Token {
 		{Name: "seen", Help: "regions that have it on their Kafka"},
 		{Name: "applied", Help: "regions that have applied it"},
 		{Name: "outcome", Help: "at the origin: applied, superseded, duplicate, rejected or unknown"},
-		{Name: "lag", Help: "milliseconds from the write to the last region that applied it so far"},
+		{Name: "lag", Help: "milliseconds from the write to the last region that applied it so far; - while none is known to have"},
 		{Name: "j", Help: "the whole event as JSON"},
 	}
 }
@@ -252,7 +257,7 @@ func (t *tailRows) token(name string, row timeline.Row, o api.Observation) strin
 	case "o":
 		return strconv.FormatInt(o.Offset, 10)
 	case "lag":
-		return strconv.FormatInt(slowest(row).Milliseconds(), 10)
+		return rowLag(row, milliseconds)
 	case "seen":
 		return t.names(row, timeline.Sight.Seen)
 	case "applied":

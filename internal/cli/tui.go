@@ -59,6 +59,9 @@ func (s *session) tui(ctx context.Context, o tuiOptions) error {
 	if err := s.formats(out.Table); err != nil {
 		return err
 	}
+	if err := errors.Join(checkSim(o.sim), o.lab.check()); err != nil {
+		return err
+	}
 	options, err := s.tuiScreen(o)
 	if err != nil {
 		return err

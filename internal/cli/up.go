@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab"
 	"github.com/geokv/geokv/internal/lab/datadir"
 	"github.com/geokv/geokv/internal/out"
@@ -57,6 +60,9 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 	if err := checkListen(o.http); err != nil {
 		return err
 	}
+	if err := errors.Join(checkSim(o.sim), o.lab.check()); err != nil {
+		return err
+	}
 	if o.lab.stack == stackCompose {
 		return s.upContainers(ctx, o)
 	}
@@ -91,6 +97,25 @@ type labOptions struct {
 	redis string
 }
 
+// checkSim refuses a rate of --sim that cannot be; 0 means no traffic.
+func checkSim(rate float64) error {
+	if rate == 0 {
+		return nil
+	}
+	return checkRate("--sim", rate)
+}
+
+// check refuses what cannot be run before anything is done on its account.
+func (o *labOptions) check() error {
+	if !slices.Contains([]string{stackEmbedded, stackProcess, stackCompose}, o.stack) {
+		return fail.New(fail.Usage, "--stack %q: want %s, %s or %s", o.stack, stackEmbedded, stackProcess, stackCompose)
+	}
+	if o.redis != lab.RedisEmbedded && o.redis != lab.RedisExec {
+		return fail.New(fail.Usage, "--redis %q: want %s or %s", o.redis, lab.RedisEmbedded, lab.RedisExec)
+	}
+	return nil
+}
+
 func (o *labOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.stack, "stack", stackEmbedded, "what to run: embedded, or real Kafka, MirrorMaker 2, registry and Redis as a process each or by compose")
 	_ = cmd.RegisterFlagCompletionFunc("stack", cobra.FixedCompletions([]string{stackEmbedded, stackProcess, stackCompose}, cobra.ShellCompDirectiveNoFileComp))
@@ -122,6 +147,8 @@ func (s *session) announce(h home, d started) error {
 	p.Printf("\nregistry  %s\napi       %s\ndata      %s\n", d.Registry, d.API, d.Data)
 	if h.fresh {
 		p.Printf("token     %s   (for writes over HTTP; kept in the data directory)\n", h.token)
+	} else {
+		p.Printf("token     in %s   (for writes over HTTP)\n", filepath.Join(d.Data, "token"))
 	}
 	p.Printf("\nready after %s. In another terminal:\n", out.Duration(time.Duration(d.ReadyMS)*time.Millisecond))
 	hint := s.locationFlags()

@@ -16,7 +16,7 @@ func when(text string, now time.Time) (int64, error) {
 	case "now":
 		return now.UnixMilli(), nil
 	}
-	if d, err := time.ParseDuration(strings.TrimPrefix(text, "-")); err == nil {
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d).UnixMilli(), nil
 	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {

@@ -67,7 +67,8 @@ type App struct {
 	hub     *watch.Hub
 	sim     *sim.Sim
 	started time.Time
-	keeping chan struct{} // holds one for each reading that keeps events
+	keeping chan struct{} // holds one for each reading that keeps events for a client
+	recent  chan struct{} // and one for Recent
 
 	collector *status.Collector
 
@@ -85,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, started: cfg.Wall(), keeping: make(chan struct{}, keepAtOnce)}
+	a := &App{cfg: cfg, started: cfg.Wall(), keeping: make(chan struct{}, keepAtOnce), recent: make(chan struct{}, 1)}
 	registry, err := openRegistry(cfg.Cluster.Registry)
 	if err != nil {
 		return nil, err

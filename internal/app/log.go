@@ -14,7 +14,7 @@ import (
 // Recent re-reads the newest limit events of the logs, oldest first, and counts
 // the events stamped at or after sinceMS that it left out.
 func (a *App) Recent(ctx context.Context, limit int, sinceMS int64) ([]api.Observation, int64, error) {
-	done, err := a.waitToKeep(ctx)
+	done, err := waitToKeep(ctx, a.recent)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -33,7 +33,7 @@ func (a *App) Log(ctx context.Context, q api.LogQuery, emit func(api.Observation
 		_, err := a.readLogs(ctx, q, emit)
 		return err
 	}
-	done, err := a.waitToKeep(ctx)
+	done, err := waitToKeep(ctx, a.keeping)
 	if err != nil {
 		return err
 	}
@@ -51,16 +51,17 @@ func (a *App) Log(ctx context.Context, q api.LogQuery, emit func(api.Observation
 }
 
 // keepAtOnce bounds the readings that keep what they read, until it is emitted:
-// what they hold in memory is bounded, however many are asked for.
+// what they hold in memory is bounded, however many are asked for. Recent, which
+// waits for no client, has one more place, so that no slow client holds it up.
 const keepAtOnce = 4
 
-// waitToKeep waits for the turn to read and keep; done gives it back.
-func (a *App) waitToKeep(ctx context.Context) (done func(), err error) {
+// waitToKeep waits for a place to read and keep; done gives it back.
+func waitToKeep(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {
-	case a.keeping <- struct{}{}:
-		return func() { <-a.keeping }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, fail.Wrap(fail.Busy, ctx.Err(), "read the newest events: %d readings are under way", keepAtOnce)
+		return nil, fail.Wrap(fail.Busy, ctx.Err(), "read the newest events: %d readings are under way", cap(places))
 	}
 }
 

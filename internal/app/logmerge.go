@@ -144,13 +144,18 @@ func (m *logMerge) scan(ctx context.Context, r *region, parts []*logPart) error 
 	defer silent.Stop()
 	bytes := 0
 	err := r.log.Scan(ctx, from, to, func(rec event.Record) error {
-		silent.Reset(silence)
+		silent.Stop() // the time that decoding takes is not the log's
 		p := byPartition[wal.Partition{Topic: rec.Topic, Index: rec.Partition}]
+		o := m.decode(ctx, r, rec)
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // and not that it cannot be decoded
+		}
 		p.offset = rec.Offset + 1
-		if o := m.decode(ctx, r, rec); p.take(o, m.tail > 0) {
+		if p.take(o, m.tail > 0) {
 			p.fetched = append(p.fetched, o)
 			m.bytes += o.Size()
 		}
+		silent.Reset(silence)
 		if bytes += len(rec.Value); bytes >= fetchBytes {
 			return errEnough
 		}

@@ -38,7 +38,7 @@ type RegionReport struct {
 	LagMS     int64          `json:"lag_ms"`     // age of the oldest such event, 0 when none
 	Origins   []OriginReport `json:"origins"`
 
-	Keys          int64    `json:"keys"`            // visible user keys
+	Keys          int64    `json:"keys"`            // of users, counted within about 2 s; Unknown until they are
 	ClockOffsetMS int64    `json:"clock_offset_ms"` // bridge's wall clock minus Redis' clock
 	ClockAheadMS  int64    `json:"clock_ahead_ms"`  // HLC ahead of the wall clock
 	Slot          int      `json:"slot"`            // of this process's bridge; -1 without one
@@ -48,6 +48,9 @@ type RegionReport struct {
 	RebuildPercent float64 `json:"rebuild_percent,omitempty"`
 }
 
+// Unknown stands for a number of a report that nobody could tell.
+const Unknown = -1
+
 // OriginReport is what one region has of one origin's log.
 type OriginReport struct {
 	Origin     string            `json:"origin"`
@@ -55,7 +58,7 @@ type OriginReport struct {
 	Applied    int64             `json:"applied"` // sum of applied positions
 	LagEvents  int64             `json:"lag_events"`
 	LagMS      int64             `json:"lag_ms"`
-	MirrorGap  int64             `json:"mirror_gap"` // applied at the origin, not yet here (by lanes)
+	MirrorGap  int64             `json:"mirror_gap"` // applied at the origin, not yet here (by lanes); Unknown without an answer from there
 	Partitions []PartitionReport `json:"partitions"`
 	Holes      []Hole            `json:"holes"`
 }
@@ -114,5 +117,5 @@ type FlowReport struct {
 	State     FlowState `json:"state"`
 	Detail    string    `json:"detail,omitempty"` // why it is down
 	DelayMS   int64     `json:"delay_ms"`
-	GapEvents int64     `json:"gap_events"`
+	GapEvents int64     `json:"gap_events"` // Unknown while the view of an end does not answer
 }

@@ -177,11 +177,11 @@ func regionsGrid(r api.Report) out.Grid {
 		g.Add(
 			out.Cell{Text: region.Name},
 			out.Cell{Text: stateText(region), Role: stateRole(region.State)},
-			out.Cell{Text: strconv.FormatInt(region.Keys, 10)},
-			out.Cell{Text: strconv.FormatInt(region.LagEvents, 10)},
-			out.Cell{Text: out.Millis(region.LagMS)},
+			out.Cell{Text: countText(region.Keys)},
+			out.Cell{Text: countText(lagOf(region))},
+			out.Cell{Text: lagText(region)},
 			out.Cell{Text: originsText(region)},
-			out.Cell{Text: strconv.FormatInt(mirrorGap(region), 10)},
+			out.Cell{Text: countText(mirrorGap(region))},
 			out.Cell{Text: strings.Join(region.Kafka, ",")},
 			out.Cell{Text: region.Redis},
 			out.Cell{Text: region.Detail},
@@ -215,12 +215,41 @@ func originsText(r api.RegionReport) string {
 	return strings.Join(parts, "  ")
 }
 
+// lagOf is what a region has to apply; one that does not answer lists no origins.
+func lagOf(r api.RegionReport) int64 {
+	if len(r.Origins) == 0 {
+		return api.Unknown
+	}
+	return r.LagEvents
+}
+
+func lagText(r api.RegionReport) string {
+	if len(r.Origins) == 0 {
+		return "-"
+	}
+	return out.Millis(r.LagMS)
+}
+
+// mirrorGap sums what a region's origins have and it has not.
 func mirrorGap(r api.RegionReport) int64 {
+	if len(r.Origins) == 0 {
+		return api.Unknown // it does not answer
+	}
 	var gap int64
 	for _, o := range r.Origins {
+		if o.MirrorGap == api.Unknown {
+			return api.Unknown
+		}
 		gap += o.MirrorGap
 	}
 	return gap
+}
+
+func countText(n int64) string {
+	if n == api.Unknown {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func flowsGrid(r api.Report) out.Grid {
@@ -231,7 +260,7 @@ func flowsGrid(r api.Report) out.Grid {
 			role = out.Warn
 		}
 		g.Add(out.Cell{Text: f.From + "->" + f.To}, out.Cell{Text: string(f.State), Role: role},
-			out.Cell{Text: out.Millis(f.DelayMS)}, out.Cell{Text: strconv.FormatInt(f.GapEvents, 10)}, out.Cell{Text: f.Detail})
+			out.Cell{Text: out.Millis(f.DelayMS)}, out.Cell{Text: countText(f.GapEvents)}, out.Cell{Text: f.Detail})
 	}
 	return g
 }

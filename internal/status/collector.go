@@ -118,7 +118,7 @@ func (c *Collector) askAll(ctx context.Context) []*facts {
 	all := make([]*facts, 0, len(c.cfg.Regions))
 	var asking sync.WaitGroup
 	for _, place := range c.cfg.Topology.Regions() {
-		f := &facts{region: c.region(place)}
+		f := &facts{region: c.region(place), keys: api.Unknown}
 		all = append(all, f)
 		asking.Go(func() { c.ask(ctx, f) })
 	}

@@ -29,6 +29,7 @@ type place struct {
 	viewErr      error
 	hangs        bool
 	counted      int
+	moreKeys     int64
 }
 
 func newPlace() *place {
@@ -85,10 +86,12 @@ func (p *place) Positions(ctx context.Context, topic string, partitions ...int32
 	return list, p.wait(ctx, p.viewErr)
 }
 
+// KeyCount counts what was there when it began, as a walk may.
 func (p *place) KeyCount(ctx context.Context) (int64, error) {
 	p.counted++
+	n := 42 + p.moreKeys
 	time.Sleep(p.walk)
-	return 42, p.wait(ctx, p.viewErr)
+	return n, p.wait(ctx, p.viewErr)
 }
 
 func (p *place) Time(context.Context) (time.Time, time.Duration, error) {
@@ -279,6 +282,79 @@ func TestKeysOfALargeViewAreNotCountedAtEveryLook(t *testing.T) {
 			t.Errorf("a small view was counted %d times in 10 looks, want 10", n)
 		}
 	})
+}
+
+// A count from the middle of a rebuild is of no use once the view is complete.
+func TestKeysAreCountedAgainWhenTheViewMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := three()
+		us := places["us"]
+		us.walk = 600 * time.Millisecond
+		c := cluster(places, nil)
+		keys := func() int64 { return c.Collect(t.Context()).Regions[0].Keys }
+		keys()
+		us.moreKeys = 1400
+		us.hold("us.events", 3, 14, "1-14")
+		keys()
+		time.Sleep(200 * time.Millisecond)
+		if got := keys(); got != 1442 {
+			t.Errorf("keys %d of a view that stands still again, want 1442", got)
+		}
+		for end := int64(15); end < 30; end++ { // moves at every look
+			us.moreKeys = end * 100
+			us.hold("us.events", 3, end, "1-14")
+			time.Sleep(500 * time.Millisecond)
+			if got, want := keys(), 42+(end-7)*100; got < want {
+				t.Errorf("keys %d, as of more than 3 s ago: want at least %d", got, want)
+			}
+		}
+		if us.counted > 8 {
+			t.Errorf("a view that moves was counted %d times in 10 s at 600 ms each", us.counted)
+		}
+	})
+}
+
+func TestKeysThatNobodyCountedAreUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := three()
+		places["us"].walk = 10 * time.Second
+		places["eu"].viewErr = errors.New("connection refused")
+		c := cluster(places, nil)
+		r := c.Collect(t.Context())
+		if us, eu := r.Regions[0], r.Regions[1]; us.Keys != api.Unknown || us.State != api.StateUp || eu.Keys != api.Unknown {
+			t.Errorf("us is %s with %d keys, eu has %d; want up and unknown", us.State, us.Keys, eu.Keys)
+		}
+		time.Sleep(10 * time.Second)
+		if us := c.Collect(t.Context()).Regions[0]; us.Keys != 42 {
+			t.Errorf("keys %d after the count ended, want 42", us.Keys)
+		}
+	})
+}
+
+// What a region lacks is known from its view alone; without it nobody knows.
+func TestTheGapOfARegionThatIsDown(t *testing.T) {
+	for name, tt := range map[string]struct {
+		break_ func(*place)
+		want   int64
+	}{
+		"kafka refuses": {func(p *place) { p.logErr = errors.New("connection refused") }, 4},
+		"redis refuses": {func(p *place) { p.viewErr = errors.New("connection refused") }, api.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			places := three()
+			places["us"].hold("us.events", 3, 14, "1-14")
+			tt.break_(places["ap"])
+			r := report(t, places, nil)
+			for _, f := range r.Flows {
+				if f.From == "us" && f.To == "ap" && f.GapEvents != tt.want {
+					t.Errorf("us->ap: gap %d, want %d", f.GapEvents, tt.want)
+				}
+			}
+			if eu := r.Regions[1].Origins[2]; tt.want == api.Unknown && eu.MirrorGap != tt.want {
+				t.Errorf("eu lacks %d of ap, want unknown", eu.MirrorGap)
+			}
+		})
+	}
 }
 
 func TestReportListsAreNeverNull(t *testing.T) {

@@ -22,7 +22,7 @@ type facts struct {
 	ends        map[wal.Partition]int64
 	positions   map[wal.Partition]view.Position
 	waiting     map[wal.Partition]int64 // timestamp of the next record to apply, where one waits
-	keys        int64
+	keys        int64                   // api.Unknown when nobody knows
 	clockOffset time.Duration
 	problems    []string // why the region counts as down
 }
@@ -41,8 +41,11 @@ func (c *Collector) ask(ctx context.Context, f *facts) {
 	var kafka, redis error
 	var asking sync.WaitGroup
 	asking.Go(func() { kafka = c.askLog(ctx, f) })
-	asking.Go(func() { redis = c.askView(ctx, f) })
-	asking.Go(func() { f.keys = c.keys[f.region.Name].get(ctx, f.region.View) })
+	asking.Go(func() {
+		if redis = c.askView(ctx, f); redis == nil {
+			f.keys = c.keys[f.region.Name].get(ctx, f.region.View, f.offsets(), c.cfg.Deadline/2)
+		}
+	})
 	asking.Wait()
 	if kafka != nil {
 		f.problems = append(f.problems, "kafka: "+kafka.Error())
@@ -88,6 +91,14 @@ func (c *Collector) askView(ctx context.Context, f *facts) error {
 	f.clockOffset = asked.Add(trip / 2).Sub(now)
 	f.positions = positions
 	return nil
+}
+
+func (f *facts) offsets() map[wal.Partition]int64 {
+	offsets := make(map[wal.Partition]int64, len(f.positions))
+	for p, pos := range f.positions {
+		offsets[p] = pos.Offset
+	}
+	return offsets
 }
 
 func allPartitions() []int32 {
@@ -153,11 +164,14 @@ func holesOf(pos view.Position) []api.Hole {
 }
 
 // mirrorGap counts the events that the origin's view has applied and the
-// target's has not. It compares lanes, since offsets differ between clusters.
-// Without an answer from both it is 0.
+// target's has not. It compares lanes, since offsets differ between clusters; so
+// both views have to answer, not the logs. Otherwise it is api.Unknown.
 func mirrorGap(origin, target *facts, topic string) int64 {
-	if !origin.known() || !target.known() || origin == target {
+	if origin == target {
 		return 0
+	}
+	if origin.positions == nil || target.positions == nil {
+		return api.Unknown
 	}
 	var gap int64
 	for _, index := range allPartitions() {

@@ -2,38 +2,96 @@ package status
 
 import (
 	"context"
+	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/wal"
 )
 
-// A view is walked to count its keys: not more often than countEvery, and never
-// for more than one part in countShare of the time.
+// A view is walked to count its keys. One that did not move since the last count
+// began holds what was counted, so it is walked for at most one part in
+// countShare of the time. One that moved is counted again at once when it stands
+// still, else after countSoon, or after as long as counting took if that is more.
 const (
 	countEvery = 200 * time.Millisecond
 	countShare = 50
+	countSoon  = 2 * time.Second
+	countLimit = time.Minute
 )
 
 // keyCount remembers the size of a view, since counting walks it.
 type keyCount struct {
-	value    atomic.Int64
-	counting sync.Mutex
-	at       time.Time     // of value; guarded by counting
-	took     time.Duration // to count it
+	mu      sync.Mutex
+	value   int64
+	known   bool
+	of      map[wal.Partition]int64 // positions before value was counted
+	seen    map[wal.Partition]int64 // at the last look
+	at      time.Time               // when value was counted
+	took    time.Duration           // to count it
+	running chan struct{}           // closed when the count under way ends; nil without one
 }
 
-// get returns a recent count; the last one known when the view does not answer
-// in time or is being counted for somebody else.
-func (k *keyCount) get(ctx context.Context, v View) int64 {
-	if !k.counting.TryLock() {
-		return k.value.Load()
+// get returns the number of keys of a view at the given positions, at most
+// countSoon old where counting takes less; api.Unknown before the first count.
+// A count outlives the caller's patience, so that a large view gets one too.
+func (k *keyCount) get(ctx context.Context, v View, positions map[wal.Partition]int64, patience time.Duration) int64 {
+	k.mu.Lock()
+	if k.running == nil && k.due(positions) {
+		k.running = make(chan struct{})
+		go k.count(context.WithoutCancel(ctx), v, positions, k.running)
 	}
-	defer k.counting.Unlock()
-	if began := time.Now(); k.at.IsZero() || began.Sub(k.at) >= max(countEvery, countShare*k.took) {
-		if n, err := v.KeyCount(ctx); err == nil {
-			k.value.Store(n)
-			k.at, k.took = time.Now(), time.Since(began)
-		}
+	k.seen = positions
+	running := k.running
+	k.mu.Unlock()
+	if running != nil {
+		await(ctx, running, patience)
 	}
-	return k.value.Load()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.known {
+		return api.Unknown
+	}
+	return k.value
+}
+
+func await(ctx context.Context, done <-chan struct{}, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// due decides whether to count. The caller holds mu.
+func (k *keyCount) due(positions map[wal.Partition]int64) bool {
+	wait := max(countEvery, countShare*k.took)
+	switch {
+	case !k.known:
+		return true
+	case maps.Equal(positions, k.of):
+	case maps.Equal(positions, k.seen):
+		wait = countEvery
+	default:
+		wait = max(min(wait, countSoon), k.took)
+	}
+	return time.Since(k.at) >= wait
+}
+
+func (k *keyCount) count(ctx context.Context, v View, positions map[wal.Partition]int64, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, countLimit)
+	defer cancel()
+	began := time.Now()
+	n, err := v.KeyCount(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		k.value, k.known, k.of = n, true, positions
+		k.at, k.took = time.Now(), time.Since(began)
+	}
+	k.running = nil
+	close(done)
 }

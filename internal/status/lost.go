@@ -26,7 +26,7 @@ func (c *Collector) findLost(ctx context.Context, all []*facts) {
 			c.alarms.Clear(api.AlarmLostAtOrigin, home.region.Topic())
 			continue
 		}
-		again := &facts{region: home.region}
+		again := &facts{region: home.region, keys: api.Unknown}
 		if c.ask(ctx, again); !again.known() {
 			continue
 		}

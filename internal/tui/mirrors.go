@@ -169,10 +169,6 @@ func (p *mirrorsPane) flowLine(f geo.Flow, w, name, spark int, selected bool) st
 	if gap > 0 {
 		gapStyle = c.warn
 	}
-	gapText := shortCount(gap)
-	if gap == api.Unknown {
-		gapText = "-"
-	}
 	flow := &p.rates.flows[i]
 	lag := "-"
 	if ms, known := p.rates.delay(i, now); known {
@@ -182,7 +178,7 @@ func (p *mirrorsPane) flowLine(f geo.Flow, w, name, spark int, selected bool) st
 		{cursor + " ", c.accent},
 		{fit(f.From, name, c.ellipsis), c.origin(f.From)}, {c.arrow, c.dim}, {fit(f.To, name, c.ellipsis) + " ", c.origin(f.To)},
 		{fit(glyph+" "+word, 8, ""), style},
-		{fitRight(gapText, 6, ""), gapStyle}, {fitRight(lag, 6, ""), c.text},
+		{fitRight(known(gap, shortCount), 6, ""), gapStyle}, {fitRight(lag, 6, ""), c.text},
 		{fitRight(perSecond(flow.rate(now)), 6, ""), c.text},
 	}
 	if spark > 0 {
@@ -203,6 +199,14 @@ func (c *common) linkMark(state api.FlowState) (glyph, word string, style lipglo
 		return c.unclear, "?", c.dim
 	}
 	return c.unclear, string(state), c.dim
+}
+
+// known renders a number of the report that may be unknown.
+func known(n int64, render func(int64) string) string {
+	if n == api.Unknown {
+		return "-"
+	}
+	return render(n)
 }
 
 // shortCount renders a number in at most six cells.

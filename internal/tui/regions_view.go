@@ -143,7 +143,7 @@ func (p *regionsPane) progressLine(r *api.RegionReport, w int) string {
 	for _, o := range r.Origins {
 		applied, end = applied+o.Applied, end+o.End
 	}
-	keys := []span{{count(r.Keys), c.text}, {" keys", c.dim}}
+	keys := []span{{known(r.Keys, count), c.text}, {" keys", c.dim}}
 	if len(r.Origins) == 0 { // its log cannot be read
 		text := "applied unknown"
 		if len(text)+spanCells(keys) >= w {
@@ -364,7 +364,7 @@ func (p *regionsPane) tableLine(i, w, nameWidth int, selected bool) string {
 	spans = append(spans,
 		span{fitRight(count(applied)+"/"+count(end), 17, c.ellipsis), c.text},
 		span{fitRight(count(r.LagEvents), 7, c.ellipsis) + fitRight(millis(r.LagMS), 6, ""), lagStyle},
-		span{fitRight(count(r.Keys), 8, c.ellipsis), c.text},
+		span{fitRight(known(r.Keys, count), 8, c.ellipsis), c.text},
 		span{fitRight(signedMillis(r.ClockOffsetMS), 8, ""), c.text})
 	if n := p.differing(i); n > 0 {
 		spans = append(spans, span{fmt.Sprintf("  %d differ", n), c.warn})

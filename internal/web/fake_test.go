@@ -110,8 +110,11 @@ func (f *fakeService) Status(context.Context) (api.Report, error) {
 			Name: "us", State: api.StateUp, Kafka: []string{"k:1"}, Redis: "r:1", Keys: 4, Counters: api.Counters{Applied: 12, QuarantineDropped: 3},
 			Origins: []api.OriginReport{{Origin: "eu", LagEvents: 3, LagMS: 1500}},
 			Alarms:  []api.Alarm{{Code: "BLOCKED", Count: 2}},
+		}, {
+			Name: "ap", State: api.StateDown, Keys: api.Unknown,
+			Origins: []api.OriginReport{{Origin: "us", MirrorGap: api.Unknown}},
 		}},
-		Flows: []api.FlowReport{{From: "us", To: "eu", State: "up", GapEvents: 8}},
+		Flows: []api.FlowReport{{From: "us", To: "eu", State: "up", GapEvents: 8}, {From: "us", To: "ap", State: "down", GapEvents: api.Unknown}},
 	}, f.fail()
 }
 

@@ -113,14 +113,18 @@ func (c *reportCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, f := range report.Flows {
 		gauge(c.descs.flowUp, truth(f.State == api.FlowUp), f.From, f.To)
-		gauge(c.descs.flowGap, float64(f.GapEvents), f.From, f.To)
+		if f.GapEvents != api.Unknown {
+			gauge(c.descs.flowGap, float64(f.GapEvents), f.From, f.To)
+		}
 		gauge(c.descs.flowDelay, seconds(f.DelayMS), f.From, f.To)
 	}
 }
 
 func (c *reportCollector) region(r api.RegionReport, ch chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
 	gauge(c.descs.up, truth(r.State == api.StateUp || r.State == api.StateCut), r.Name, string(r.State))
-	gauge(c.descs.keys, float64(r.Keys), r.Name)
+	if r.Keys != api.Unknown {
+		gauge(c.descs.keys, float64(r.Keys), r.Name)
+	}
 	gauge(c.descs.clockOffset, seconds(r.ClockOffsetMS), r.Name)
 	gauge(c.descs.clockAhead, seconds(r.ClockAheadMS), r.Name)
 	for _, outcome := range []struct {
@@ -142,7 +146,9 @@ func (c *reportCollector) region(r api.RegionReport, ch chan<- prometheus.Metric
 		gauge(c.descs.lagSeconds, seconds(o.LagMS), r.Name, o.Origin)
 		gauge(c.descs.end, float64(o.End), r.Name, o.Origin)
 		gauge(c.descs.applied, float64(o.Applied), r.Name, o.Origin)
-		gauge(c.descs.gap, float64(o.MirrorGap), r.Name, o.Origin)
+		if o.MirrorGap != api.Unknown {
+			gauge(c.descs.gap, float64(o.MirrorGap), r.Name, o.Origin)
+		}
 		gauge(c.descs.holes, float64(len(o.Holes)), r.Name, o.Origin)
 	}
 }

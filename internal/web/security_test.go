@@ -267,6 +267,9 @@ func TestProduceStatuses(t *testing.T) {
 			t.Errorf("metrics lack %s", line)
 		}
 	}
+	if strings.Contains(metrics, "} -1\n") {
+		t.Error("what is unknown stands in the metrics as -1")
+	}
 }
 
 // The path after /key/ is the key's bytes, whatever they are.
@@ -323,6 +326,9 @@ func TestProbesAndMetrics(t *testing.T) {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("metrics lack %s", line)
 		}
+	}
+	if strings.Contains(metrics, "} -1\n") {
+		t.Error("what is unknown stands in the metrics as -1")
 	}
 	ask(f.server, "GET", "/api/regions/us/key/very-secret-key", "")
 	ask(f.server, "GET", "/api/no/such/very-secret-key", "")

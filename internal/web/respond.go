@@ -106,12 +106,13 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// badBody tells content that can never be accepted (422) from bad JSON (400).
+// badBody answers what cannot be read, as the command line does: USAGE also for
+// an operation that does not exist or lacks an argument.
 func badBody(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case event.AsReject(err) != nil:
-		return event.AsReject(err)
+		return fail.Wrap(fail.Usage, event.AsReject(err), "read the operation").WithHint("geokv help operations")
 	case errors.As(err, &syntax):
 		return fail.New(fail.Usage, "body is not JSON: %v at byte %d", syntax, syntax.Offset)
 	}

@@ -48,6 +48,9 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) (op event.Ope
 	if err := readBody(w, r, &op); err != nil {
 		return op, err
 	}
+	if op.Args == nil {
+		return op, fail.New(fail.Usage, "the body is empty, want an operation").WithHint("geokv help operations")
+	}
 	if op.Region != "" {
 		if err := s.checkRegion(op.Region); err != nil {
 			return op, err

@@ -98,6 +98,9 @@ func (w *World) close() {
 			r.kafka.Close()
 		}
 	}
+	// The Redis library's probe of a server that was away sleeps a second before
+	// it sees that its client is closed.
+	time.Sleep(2 * time.Second)
 	synctest.Wait()
 }
 

@@ -55,7 +55,7 @@ func (db *DB) Positions(ctx context.Context, topic string, partitions ...int32) 
 // Offsets returns how far every partition of the topics has been applied, by
 // topic and partition, in one round trip.
 func (db *DB) Offsets(ctx context.Context, topics ...string) (map[string][]int64, error) {
-	pipe := db.clients.read.Pipeline()
+	pipe := db.clients.apply.Pipeline()
 	replies := map[string][]*redis.StringCmd{}
 	for _, topic := range topics {
 		for p := range int32(geo.Partitions) {

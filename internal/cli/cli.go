@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
@@ -115,6 +116,22 @@ func complaint(cmd *cobra.Command, text string) error {
 		WithHint("usage: %s; %s --help shows examples", cmd.UseLine(), cmd.CommandPath())
 }
 
+// wordFlag says what a flag wants, for a reader who does not know Go.
+func wordFlag(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	want := map[string]string{
+		"duration": "a time such as 500ms, 10s or 2m", "float64": "a number", "int": "a whole number",
+		"int64": "a whole number", "uint64": "a whole number, 0 or more", "bool": "true or false",
+	}[invalid.GetFlag().Value.Type()]
+	if want == "" {
+		return err
+	}
+	return fail.New(fail.Usage, "--%s %q, want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+}
+
 // commandName is the command without the program's name, which begins every
 // error already.
 func commandName(cmd *cobra.Command) string {
@@ -122,6 +139,7 @@ func commandName(cmd *cobra.Command) string {
 }
 
 func newRoot(s *session) *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "geokv",
 		Short: "An active-active key/value store on Kafka, MirrorMaker 2 and Redis",
@@ -132,6 +150,12 @@ MirrorMaker 2 carries each region's log to the others.`,
   geokv produce incr sales:total 1 --region eu --wait-all
   geokv get sales:total --region all`,
 		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return s.version()
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return s.prepare(cmd) },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -142,11 +166,16 @@ MirrorMaker 2 carries each region's log to the others.`,
 	flags.StringVar(&s.data, "data", "", "data directory of the embedded cluster (default: GEOKV_DATA, then the user's data directory)")
 	flags.BoolVar(&s.memory, "memory", false, "the cluster that keeps nothing on disk")
 	flags.StringVar(&s.logLevel, "log-level", "warn", "messages on stderr: debug, info, warn or error")
+	root.Flags().BoolVar(&version, "version", false, "say what binary this is, as geokv version does")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if !cmd.HasParent() {
+		if err = wordFlag(err); !cmd.HasParent() {
 			return fail.New(fail.Usage, "%s", err.Error()).WithHint("geokv --help shows the flags")
 		}
-		return fail.Wrap(fail.Usage, err, "%s", commandName(cmd)).WithHint("%s --help shows the flags", cmd.CommandPath())
+		wrong := fail.Wrap(fail.Usage, err, "%s", commandName(cmd)).WithHint("%s --help shows the flags", cmd.CommandPath())
+		if errors.As(err, new(*pflag.NotExistError)) && cmd.Name() == "produce" {
+			wrong.WithHint("after -- every word is an argument: geokv produce sadd KEY -- -x; %s --help shows the flags", cmd.CommandPath())
+		}
+		return wrong
 	})
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run a cluster:"},

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
 )
 
@@ -40,22 +43,30 @@ func (s *session) showConfig(origin bool) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
 	}
-	cfg, err := s.loadConfig()
-	if err != nil {
-		return err
+	cfg, wrong := s.loadConfig()
+	if cfg == nil {
+		return wrong
 	}
-	return s.printer.Result(shownConfig{cfg.File, cfg.Settings}, func() out.Grid {
+	var usage *fail.Error
+	if errors.As(wrong, &usage) {
+		usage.WithHint("see examples/geokv.yaml") // not this command, as elsewhere
+	}
+	err := s.printer.Result(shownConfig{cfg.File, cfg.Settings}, func() out.Grid {
 		g := out.Grid{Columns: out.Columns("KEY", "VALUE~")}
 		if origin {
 			g.Columns = append(g.Columns, out.Columns("ORIGIN")...)
 		}
 		for _, set := range cfg.Settings {
-			row := []string{set.Key, set.Value}
-			if origin {
-				row = append(row, set.Origin)
+			row := out.Text(set.Key, set.Value)
+			if set.Problem != "" {
+				row[1] = out.Cell{Text: "(" + set.Problem + ")", Role: out.Bad}
 			}
-			g.Add(out.Text(row...)...)
+			if origin {
+				row = append(row, out.Cell{Text: set.Origin})
+			}
+			g.Add(row...)
 		}
 		return g
 	})
+	return errors.Join(wrong, err)
 }

@@ -84,7 +84,7 @@ func (s *session) getenv(name string) string {
 // its file was named too, not when the file merely lies above.
 func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
 	userDir, _ := os.UserConfigDir() // "" only means that no file is looked for there
-	o := config.Options{Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Others: otherVariables(), Flags: flags}
+	o := config.Options{Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Others: otherVariables(), Hidden: testVariables(), Flags: flags}
 	cfg, err := config.Load(o)
 	named := s.config != "" || s.getenv("GEOKV_CONFIG") != ""
 	if !named && (s.data != "" || s.memory) && (err != nil || cfg.External()) {
@@ -101,11 +101,17 @@ func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
 }
 
 // otherVariables are the GEOKV_ names that set no key of the configuration: what
-// the command line reads itself, then what the compose file and the tests do.
+// the command line reads itself, then what the compose file does.
 func otherVariables() []string {
 	return []string{
 		"GEOKV_CONFIG", "GEOKV_DATA", "GEOKV_TOKEN", "GEOKV_STACK",
 		"GEOKV_IMAGE", "GEOKV_KAFKA_IMAGE", "GEOKV_REDIS_IMAGE", "GEOKV_REGISTRY_IMAGE", "GEOKV_REDIS_PASSWORD",
+	}
+}
+
+// testVariables are read by the tests alone: known, and nobody's advice.
+func testVariables() []string {
+	return []string{
 		"GEOKV_LONG", "GEOKV_BURST", "GEOKV_SOAK_EVENTS", "GEOKV_PROOF_WORKER", "GEOKV_TUI_PROGRAM",
 		"GEOKV_TEST_HOLD", "GEOKV_TEST_FILE_LIMIT",
 	}

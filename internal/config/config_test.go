@@ -161,7 +161,7 @@ func TestDefaultsWithoutAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Setting{{"http.listen", "127.0.0.1:0", "default"}}
+	want := []Setting{{Key: "http.listen", Value: "127.0.0.1:0", Origin: "default"}}
 	if c.File != "" || c.External() || !slices.Equal(c.Settings, want) {
 		t.Errorf("got file %q external %v settings %v, want %v", c.File, c.External(), c.Settings, want)
 	}

@@ -23,6 +23,7 @@ type Options struct {
 	UserDir string   // the user's configuration directory (os.UserConfigDir)
 	Environ []string // "NAME=value", as os.Environ gives it
 	Others  []string // GEOKV_ variables that mean something else than a setting
+	Hidden  []string // as Others, but never suggested for another name
 	Flags   []Flag
 }
 
@@ -46,11 +47,15 @@ type Setting struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`  // secrets hidden
 	Origin string `json:"origin"` // "default", "file geokv.yaml", "env GEOKV_X", "flag --x"
+
+	Problem string `json:"problem,omitempty"` // what is wrong with it
 }
 
 // Load reads default < file < environment < flags and validates the result.
 // Without a file it returns the defaults with no regions. Errors are
-// *fail.Error with code USAGE and name the file (or variable) and the key.
+// *fail.Error with code USAGE and name the file (or variable) and the key; when
+// single values are wrong, what is set is returned beside the error, each wrong
+// one with its problem.
 func Load(o Options) (*Config, error) {
 	env := environment(o.Environ)
 	path, err := Find(o.Path, env["GEOKV_CONFIG"], o.Dir, o.UserDir)
@@ -58,9 +63,10 @@ func Load(o Options) (*Config, error) {
 		return nil, err
 	}
 	l := &loader{env: env, dir: o.Dir, file: path, names: map[string]string{}}
-	for _, name := range o.Others {
+	for _, name := range slices.Concat(o.Others, o.Hidden) {
 		l.names[name] = ""
 	}
+	l.hidden = o.Hidden
 	l.add("default", map[string]any{"http.listen": "127.0.0.1:0"})
 	if err := l.addFile(path); err != nil {
 		return nil, err
@@ -68,7 +74,7 @@ func Load(o Options) (*Config, error) {
 	l.addEnvironment()
 	l.addFlags(o.Flags)
 	if err := l.failure(); err != nil {
-		return nil, err
+		return l.found(), err
 	}
 	s, err := l.merge()
 	if err != nil {
@@ -77,9 +83,16 @@ func Load(o Options) (*Config, error) {
 	cluster := l.resolve(s)
 	l.problems = append(l.problems, cluster.problems()...)
 	if err := l.failure(); err != nil {
-		return nil, err
+		return l.found(), err
 	}
-	return &Config{Cluster: cluster, File: path, Settings: l.settings(), Unknown: l.unknown}, nil
+	c := l.found()
+	c.Cluster = cluster
+	return c, nil
+}
+
+// found is what is set, without a cluster made of it.
+func (l *loader) found() *Config {
+	return &Config{File: l.file, Settings: l.settings(), Unknown: l.unknown}
 }
 
 // layer is one source's values by dotted path. It is a koanf.Provider.
@@ -107,6 +120,7 @@ type loader struct {
 	regions  []string
 	problems []problem
 	names    map[string]string // variables that are known -> key, "" when they set none
+	hidden   []string          // of them, those that are nobody's advice
 	unknown  []string          // a line for each other GEOKV_ variable
 }
 
@@ -205,7 +219,8 @@ func (l *loader) addEnvironment() {
 }
 
 func (l *loader) unknownVariable(name string) string {
-	return "unknown variable" + suggestion(name, slices.Sorted(maps.Keys(l.names)))
+	offered := slices.DeleteFunc(slices.Sorted(maps.Keys(l.names)), func(known string) bool { return slices.Contains(l.hidden, known) })
+	return "unknown variable" + suggestion(name, offered)
 }
 
 // ours reports whether the variable can only be meant as a setting, and is
@@ -323,10 +338,20 @@ func (l *loader) settings() []Setting {
 				continue
 			}
 			value := l.layers[rank].values[key]
-			out = append(out, Setting{Key: key, Value: show(leaf, value), Origin: l.origins[key]})
+			out = append(out, Setting{Key: key, Value: show(leaf, value), Origin: l.origins[key], Problem: l.problemOf(key)})
 		}
 	}
 	return out
+}
+
+func (l *loader) problemOf(key string) string {
+	var texts []string
+	for _, p := range l.problems {
+		if p.key == key {
+			texts = append(texts, p.text)
+		}
+	}
+	return strings.Join(texts, "; ")
 }
 
 func show(leaf leaf, value any) string {

@@ -92,6 +92,9 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 
 func parseLine(line []byte) (event.Operation, error) {
 	var op event.Operation
+	if len(line) >= maxLine {
+		return op, fail.New(fail.Usage, "the line is longer than %s", out.Bytes(maxLine))
+	}
 	if err := event.UnmarshalStrict(line, &op); err != nil {
 		return op, malformed(err)
 	}
@@ -125,9 +128,11 @@ type inputLine struct {
 	err  error
 }
 
+// byteOrderMark is what some editors begin a UTF-8 file with.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // eachLine calls fn for every line that is not blank, with its number from 1,
-// until the input or ctx ends. A line that is too long is handed on cut, so that
-// it fails as JSON and is named.
+// until the input or ctx ends. A line that is too long is handed on cut to maxLine.
 func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte) error) error {
 	lines := readLines(ctx, in)
 	for number := 1; ; number++ {
@@ -136,6 +141,9 @@ func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte
 		case line = <-lines:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if number == 1 {
+			line.text = bytes.TrimPrefix(line.text, byteOrderMark)
 		}
 		if len(bytes.TrimSpace(line.text)) > 0 {
 			if err := fn(number, line.text); err != nil {

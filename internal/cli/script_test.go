@@ -39,6 +39,8 @@ func TestScripts(t *testing.T) {
 			"up":     startCluster,
 			"status": expectStatus,
 			"repeat": repeatLine,
+
+			"longline": longLine,
 		},
 	})
 }
@@ -81,6 +83,15 @@ func repeatLine(ts *testscript.TestScript, neg bool, args []string) {
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat(args[2]+"\n", times)), 0o600))
+}
+
+// longLine writes a file of one line that no operation can have: longline FILE.
+func longLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: longline FILE")
+	}
+	line := `{"op":"SET","key":"k","value":"` + strings.Repeat("v", 3<<20) + `"}` + "\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(line), 0o600))
 }
 
 // expectStatus runs a command and compares its exit status: status 3 geokv get k.

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -59,7 +60,7 @@ var takes = map[Op]string{
 func (o *Operation) UnmarshalJSON(data []byte) error {
 	var j operationJSON
 	if err := UnmarshalStrict(data, &j); err != nil {
-		return err
+		return wordJSON(err)
 	}
 	if err := checkSurrogates(data); err != nil {
 		return err
@@ -87,6 +88,30 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 		o.EventID = *j.EventID
 	}
 	return nil
+}
+
+// wordJSON says which part has the wrong type, for a reader who does not know Go.
+func wordJSON(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf(`want an operation such as {"op":"SET","key":"k","value":"v"}, got %s`, article(wrong.Value))
+	}
+	return fmt.Errorf("%s: want text, got %s", wrong.Field, article(wrong.Value))
+}
+
+// article puts one before the name of a JSON type.
+func article(jsonType string) string {
+	word, _, _ := strings.Cut(jsonType, " ") // a number comes with its digits
+	switch word {
+	case "array", "object":
+		return "an " + word
+	case "bool":
+		return "true or false"
+	}
+	return "a " + word
 }
 
 func containsWord(words, w string) bool {

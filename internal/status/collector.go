@@ -48,6 +48,9 @@ type Region struct {
 	Local func() Local
 }
 
+// rebuilding reports a view whose keys mean nothing yet.
+func (r Region) rebuilding() bool { return r.Local != nil && r.Local().Rebuilding }
+
 // Local is what only the processes of a region know.
 type Local struct {
 	Counters       api.Counters
@@ -170,12 +173,12 @@ func (c *Collector) describe(f *facts, all []*facts, flows []api.FlowReport) api
 func stateOf(f *facts, local Local, flows []api.FlowReport) (api.State, string) {
 	cut := cutFlows(f.region.Name, flows)
 	switch {
-	case len(f.problems) > 0:
+	case f.down():
 		return api.StateDown, strings.Join(f.problems, "; ")
 	case local.Blocked != "":
 		return api.StateBlocked, local.Blocked
-	case local.Rebuilding:
-		return api.StateRebuilding, "the view is being rebuilt from the log"
+	case local.Rebuilding || len(f.problems) > 0:
+		return api.StateRebuilding, strings.Join(append([]string{"the view is being rebuilt from the log"}, f.problems...), "; ")
 	case len(cut) > 0:
 		return api.StateCut, "cut: " + strings.Join(cut, ", ")
 	}
@@ -207,7 +210,7 @@ func (c *Collector) flows(all []*facts) []api.FlowReport {
 		if !ok {
 			report = api.FlowReport{From: flow.From, To: flow.To, State: api.FlowExternal}
 		}
-		if report.State != api.FlowCut && (len(from.problems) > 0 || len(to.problems) > 0) {
+		if report.State != api.FlowCut && (from.down() || to.down()) {
 			report.State = api.FlowDown
 		}
 		report.GapEvents = mirrorGap(from, to, geo.Topic(flow.From))

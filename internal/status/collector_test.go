@@ -331,6 +331,50 @@ func TestKeysThatNobodyCountedAreUnknown(t *testing.T) {
 	})
 }
 
+// What is there half way through a rebuild is no count, and would be taken for one
+// right after it.
+func TestKeysOfAViewThatIsRebuiltAreUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rebuilding := true
+		c := cluster(three(), func(cfg *Config) {
+			cfg.Regions[0].Local = func() Local { return Local{Rebuilding: rebuilding} }
+		})
+		if us := c.Collect(t.Context()).Regions[0]; us.Keys != api.Unknown {
+			t.Errorf("%d keys while rebuilding, want unknown", us.Keys)
+		}
+		rebuilding = false
+		if us := c.Collect(t.Context()).Regions[0]; us.Keys != 42 {
+			t.Errorf("%d keys after it, want 42", us.Keys)
+		}
+	})
+}
+
+// A rebuild can keep Kafka and Redis so busy that an answer is late; a part that
+// refuses is down all the same.
+func TestABusyRegionIsStillRebuilding(t *testing.T) {
+	for name, tt := range map[string]struct {
+		break_ func(*place)
+		want   api.State
+	}{
+		"late":    {func(p *place) { p.hangs = true }, api.StateRebuilding},
+		"refuses": {func(p *place) { p.hangs, p.logErr = false, errors.New("connection refused") }, api.StateDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			places := three()
+			tt.break_(places["us"])
+			r := report(t, places, func(cfg *Config) {
+				cfg.Regions[0].Local = func() Local { return Local{Rebuilding: true, RebuildPercent: 40} }
+			})
+			if us := r.Regions[0]; us.State != tt.want || us.Detail == "" {
+				t.Errorf("us is %s: %q, want %s", us.State, us.Detail, tt.want)
+			}
+			if down := r.Flows[0].State == api.FlowDown; down != (tt.want == api.StateDown) {
+				t.Errorf("the flow from us is %s", r.Flows[0].State)
+			}
+		})
+	}
+}
+
 // What a region lacks is known from its view alone; without it nobody knows.
 func TestTheGapOfARegionThatIsDown(t *testing.T) {
 	for name, tt := range map[string]struct {

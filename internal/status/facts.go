@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -25,10 +26,16 @@ type facts struct {
 	keys        int64                   // api.Unknown when nobody knows
 	clockOffset time.Duration
 	problems    []string // why the region counts as down
+	busy        bool     // no: they are late answers, and a rebuild can take all there is
 }
 
 // known reports that both log and view answered.
 func (f *facts) known() bool { return f != nil && f.ends != nil && f.positions != nil }
+
+// down reports a region that does not answer.
+func (f *facts) down() bool {
+	return len(f.problems) > 0 && !f.busy
+}
 
 // ask fills the facts. Kafka and Redis are asked side by side.
 func (c *Collector) ask(ctx context.Context, f *facts) {
@@ -42,7 +49,7 @@ func (c *Collector) ask(ctx context.Context, f *facts) {
 	var asking sync.WaitGroup
 	asking.Go(func() { kafka = c.askLog(ctx, f) })
 	asking.Go(func() {
-		if redis = c.askView(ctx, f); redis == nil {
+		if redis = c.askView(ctx, f); redis == nil && !f.region.rebuilding() {
 			f.keys = c.keys[f.region.Name].get(ctx, f.region.View, f.offsets(), c.cfg.Deadline/2)
 		}
 	})
@@ -53,9 +60,15 @@ func (c *Collector) ask(ctx context.Context, f *facts) {
 	if redis != nil {
 		f.problems = append(f.problems, "redis: "+redis.Error())
 	}
+	f.busy = f.region.rebuilding() && (kafka == nil || timedOut(kafka)) && (redis == nil || timedOut(redis))
 	if f.known() {
 		f.waiting = nextRecords(ctx, f)
 	}
+}
+
+func timedOut(err error) bool {
+	var slow interface{ Timeout() bool }
+	return errors.As(err, &slow) && slow.Timeout()
 }
 
 func (c *Collector) askLog(ctx context.Context, f *facts) error {

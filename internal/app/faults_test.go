@@ -291,13 +291,13 @@ func TestStampFromTheFutureInTheLogWinsAlikeEverywhere(t *testing.T) {
 		s["us"].write(t, "set", "k", "today")
 		s["us"].write(t, "set", "other", "today")
 		w.AwaitApplied()
-		w.Skew("us", time.Hour) // the broker's clock, too
+		w.SkewBroker("us", time.Hour)
 		appendForged(t, w, event.Event{
 			Version: event.FormatVersion, MinVersion: event.FormatVersion, ID: "early", Origin: "us",
 			HLC: hlc.Timestamp{Physical: time.Now().Add(time.Hour).UnixMilli(), Logical: 700}, Lane: lane.ID{Slot: 700, Incarnation: 1}, Seq: 1,
 			Key: []byte("k"), Args: event.Set{Value: []byte("from the future")},
 		})
-		w.Skew("us", 0)
+		w.SkewBroker("us", 0)
 		viewsEqualFold(t, w)
 		for _, region := range w.Topology.Names() {
 			if got := s[region].value(t, "k"); got != "from the future" {

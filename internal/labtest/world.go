@@ -47,7 +47,8 @@ type region struct {
 	kafka *memkafka.Kafka
 
 	mu    sync.Mutex
-	skew  time.Duration
+	skew  time.Duration    // of every clock of the region
+	early time.Duration    // of its broker's, beyond that
 	redis *memredis.Server // nil while stopped
 	conns map[net.Conn]struct{}
 }
@@ -77,7 +78,7 @@ func (w *World) startRegion(r geo.Region) {
 	w.regions[r.Name] = reg
 	var err error
 	reg.kafka, err = memkafka.Start(memkafka.Config{
-		Topic: r.Topic(), Addr: fmt.Sprintf("127.0.0.1:%d", 9000+r.Index), Listen: w.lan.Listen, Wall: reg.wall,
+		Topic: r.Topic(), Addr: fmt.Sprintf("127.0.0.1:%d", 9000+r.Index), Listen: w.lan.Listen, Wall: reg.brokerWall,
 	})
 	w.check(err)
 	w.StartRedis(r.Name)
@@ -188,6 +189,12 @@ func (w *World) Redis(name string) *memredis.Server {
 
 // Wall is a region's clock: the bubble's, moved by Skew.
 func (w *World) Wall(name string) func() time.Time { return w.region(name).wall }
+
+func (r *region) brokerWall() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Add(r.skew + r.early)
+}
 
 func (r *region) wall() time.Time {
 	r.mu.Lock()

@@ -82,7 +82,10 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 		if err := e.startSim(ctx, o); err != nil {
 			return err
 		}
-		if err := s.announce(e.home, e.describe(address, time.Since(began))); err != nil {
+		waits := rebuilding(ctx, e.app.Ready)
+		d := e.describe(address, time.Since(began))
+		d.Rebuilding = waits
+		if err := s.announce(e.home, d); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -123,13 +126,38 @@ func (o *labOptions) flags(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("redis", cobra.FixedCompletions([]string{lab.RedisEmbedded, lab.RedisExec}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// started is the JSON of up: one line when everything answers.
+// settleWithin is how long up waits for views that are soon whole.
+const settleWithin = 500 * time.Millisecond
+
+// rebuilding reports that reads have to wait for a large log to be applied.
+func rebuilding(ctx context.Context, ready func(context.Context) error) bool {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return false
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fail.CodeOf(err) == fail.Rebuilding
+		}
+	}
+}
+
+// started is the JSON of up: one line when everything answers, reads perhaps with
+// REBUILDING.
 type started struct {
 	API      string           `json:"api"`
 	Registry string           `json:"registry"`
 	Regions  []datadir.Region `json:"regions"`
 	Data     string           `json:"data"`
 	ReadyMS  int64            `json:"ready_ms"`
+
+	Rebuilding bool `json:"rebuilding,omitempty"` // reads wait until the views are rebuilt from the log
 }
 
 func (s *session) announce(h home, d started) error {
@@ -150,7 +178,11 @@ func (s *session) announce(h home, d started) error {
 	} else {
 		p.Printf("token     in %s   (for writes over HTTP)\n", filepath.Join(d.Data, "token"))
 	}
-	p.Printf("\nready after %s. In another terminal:\n", out.Duration(time.Duration(d.ReadyMS)*time.Millisecond))
+	p.Printf("\nready after %s. ", out.Duration(time.Duration(d.ReadyMS)*time.Millisecond))
+	if d.Rebuilding {
+		p.Printf("The views are being rebuilt from the log: reads wait (geokv status). ")
+	}
+	p.Printf("In another terminal:\n")
 	hint := s.locationFlags()
 	p.Printf("  geokv produce incr sales:total 1 --region eu --wait-all%s\n", hint)
 	p.Printf("  geokv get sales:total --region all%s\n  geokv tail%s\n  geokv status --watch%s\n\nCtrl-C ends.\n", hint, hint, hint)

@@ -45,7 +45,7 @@ region you can then read in any other.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.region, "region", "r", "", "region to read, or all (default: the first)")
-	f.StringVar(&o.after, "after", "", "wait for this write first: a receipt as produce prints it, or @FILE with one")
+	f.StringVar(&o.after, "after", "", "wait for this write first: a receipt as produce prints it, or @FILE with what it printed")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --after waits")
 	f.IntVar(&o.limit, "limit", 0, "read at most so many elements of a container, up to 10000 (0: all)")
 	f.StringVar(&o.cursor, "cursor", "", "with --limit: go on where the part before ended")
@@ -166,6 +166,10 @@ func (s *session) readReceipt(text string) (event.Receipt, error) {
 			return event.Receipt{}, err
 		}
 		text = string(content)
+	}
+	text, err := receiptIn(text)
+	if err != nil {
+		return event.Receipt{}, err
 	}
 	return event.ParseReceipt(text)
 }

@@ -95,7 +95,11 @@ func parseLine(line []byte) (event.Operation, error) {
 	if len(line) >= maxLine {
 		return op, fail.New(fail.Usage, "the line is longer than %s", out.Bytes(maxLine))
 	}
-	if err := event.UnmarshalStrict(line, &op); err != nil {
+	err := event.UnmarshalStrict(line, &op)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return op, malformed(errors.New("the JSON ends too early: a brace, bracket or quote is not closed"))
+	case err != nil:
 		return op, malformed(err)
 	}
 	return op, nil

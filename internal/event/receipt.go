@@ -77,7 +77,7 @@ func ParseReceipt(text string) (Receipt, error) {
 	logical, err5 := strconv.ParseUint(logText, 10, 32)
 	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
-			return Receipt{}, fmt.Errorf("receipt %q: %w", text, err)
+			return Receipt{}, fmt.Errorf("receipt %q: want region/partition/lane/seq/stamp as printed by produce", text)
 		}
 	}
 	r := Receipt{

@@ -551,6 +551,7 @@ func TestWhatIsNoIDIsRefused(t *testing.T) {
 		})
 		if fail.CodeOf(err) != fail.Usage {
 			t.Errorf("header %q: %v, want USAGE", last, err)
+			continue // a stream that begins does not end by itself
 		}
 		if a := ask(f.server, "GET", "/api/events?last_id="+url.QueryEscape(last), ""); a.Code != http.StatusBadRequest {
 			t.Errorf("last_id=%q: status %d, want 400", last, a.Code)

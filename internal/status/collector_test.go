@@ -91,6 +91,9 @@ func (p *place) KeyCount(ctx context.Context) (int64, error) {
 	p.counted++
 	n := 42 + p.moreKeys
 	time.Sleep(p.walk)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	return n, p.wait(ctx, p.viewErr)
 }
 

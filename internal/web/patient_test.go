@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,27 +78,24 @@ func (s slow) Key(_ context.Context, q api.KeyQuery) (api.KeyPage, error) {
 	return api.KeyPage{Region: q.Region}, nil
 }
 
-// Few whole values are read at once, the others wait their turn, and requests
-// that wait for regions keep no whole value from being read.
+// Few whole values are read at once, the others wait their turn.
 func TestWholeValuesAreReadInTurn(t *testing.T) {
 	const asked, atOnce = 6, 4
 	synctest.Test(t, func(t *testing.T) {
 		reading := make(chan chan struct{}, asked)
 		p := newPiped(t, func(c *web.Config) { c.Service = slow{endless{c.Service}, reading} })
 		defer p.stop()
+		var asking sync.WaitGroup
+		defer asking.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for range 128 {
-			go func() { _, _ = p.client.Await(ctx, receipt(event.Durable), nil, 5*time.Minute) }()
-		}
-		synctest.Wait()
 		answers := make(chan error, asked)
 		whole := func() {
 			_, err := p.client.Key(ctx, api.KeyQuery{Region: "eu", Key: []byte("k"), Limit: api.WholeValue})
 			answers <- err
 		}
 		for range asked {
-			go whole()
+			asking.Go(whole)
 		}
 		synctest.Wait()
 		if len(reading) != atOnce {
@@ -110,7 +108,7 @@ func TestWholeValuesAreReadInTurn(t *testing.T) {
 			}
 		}
 		for range asked {
-			go whole()
+			asking.Go(whole)
 		}
 		time.Sleep(31 * time.Second)
 		for range asked - atOnce {
@@ -121,5 +119,8 @@ func TestWholeValuesAreReadInTurn(t *testing.T) {
 		for range atOnce {
 			close(<-reading)
 		}
+		cancel()
+		asking.Wait()
+		synctest.Wait()
 	})
 }

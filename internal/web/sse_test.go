@@ -91,7 +91,9 @@ func newPiped(t *testing.T, change ...func(*web.Config)) *piped {
 		t.Fatal(err)
 	}
 	p.stop = sync.OnceFunc(func() {
-		if err := p.server.Shutdown(context.Background()); err != nil {
+		end, cancel := context.WithTimeout(context.Background(), time.Minute) // a request that never ends fails the test
+		defer cancel()
+		if err := p.server.Shutdown(end); err != nil {
 			t.Error(err)
 		}
 		if err := <-served; err != nil {

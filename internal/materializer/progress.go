@@ -134,7 +134,7 @@ func (m *Materializer) followProgress(ctx context.Context) {
 			if m.compare(ctx, life, goals) {
 				wait = watchEvery
 			}
-			ok = m.stats.awaitBack(ctx, wait)
+			ok = pause.Until(ctx, m.stats.back, wait)
 		}
 		if !ok {
 			return
@@ -250,19 +250,6 @@ func (s *stats) now() (life int, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.life, s.whole
-}
-
-// awaitBack waits, or until the view went back, and reports whether ctx is alive.
-func (s *stats) awaitBack(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-s.back:
-	}
-	return true
 }
 
 // reach records how far a life has come; a view that is whole stays so for the

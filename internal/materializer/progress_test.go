@@ -162,7 +162,7 @@ func TestLookIsOneRoundTrip(t *testing.T) {
 	inWorld(t, nil, func(w *testWorld) {
 		p := w.write("us", "k")
 		other := w.write("eu", "j")
-		w.settle()
+		w.later(time.Second) // its progress is looked at every so often, not by news
 		before := w.view.asked
 		if err := w.m.Look(t.Context()); err != nil || w.view.asked != before+1 {
 			t.Errorf("%d round trips, %v", w.view.asked-before, err)

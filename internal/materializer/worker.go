@@ -234,13 +234,8 @@ func (w *worker) idle(ctx context.Context) state {
 
 // sleep waits, or until something arrives.
 func (w *worker) sleep(ctx context.Context, d time.Duration, then state) state {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if !pause.Until(ctx, w.wake, d) {
 		return nil
-	case <-timer.C:
-	case <-w.wake:
 	}
 	return then
 }

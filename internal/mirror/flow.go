@@ -9,6 +9,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -71,7 +72,7 @@ func (f *flow) run(ctx context.Context) {
 		}
 		f.report(err)
 		wait := f.recoverFrom(err, retry)
-		sleep(ctx, f.changes(), wait)
+		pause.Until(ctx, f.changes(), wait)
 		retry = min(2*retry, retryMax)
 	}
 	f.save()
@@ -217,15 +218,4 @@ func (f *flow) state() State {
 		s.State, s.Detail = api.FlowDown, "Kafka of "+f.To+" does not acknowledge"
 	}
 	return s
-}
-
-// sleep waits for d, a change or the end of ctx.
-func sleep(ctx context.Context, changed <-chan struct{}, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-changed:
-	case <-ctx.Done():
-	}
 }

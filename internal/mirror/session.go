@@ -8,6 +8,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -77,7 +78,7 @@ func (s *session) start(ctx context.Context) (*wal.Reader, error) {
 			return nil, ctx.Err()
 		}
 		s.flow.report(err)
-		sleep(ctx, nil, retry)
+		pause.For(ctx, retry)
 	}
 }
 
@@ -156,7 +157,7 @@ func (s *session) awaitDelay(ctx context.Context, read time.Time) error {
 		if left <= 0 {
 			return ctx.Err()
 		}
-		sleep(ctx, changed, left)
+		pause.Until(ctx, changed, left)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -171,7 +172,7 @@ func (s *session) watch(ctx context.Context) error {
 			return err
 		}
 		s.flow.save()
-		sleep(ctx, nil, watchEvery)
+		pause.For(ctx, watchEvery)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

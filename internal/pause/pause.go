@@ -1,5 +1,5 @@
 // Package pause is the wait between two tries of anything that is repeated: it
-// ends early when nobody wants the outcome any more.
+// ends early when nobody wants the outcome any more, or when there is news.
 package pause
 
 import (
@@ -8,13 +8,17 @@ import (
 )
 
 // For waits for d and reports whether ctx is still alive.
-func For(ctx context.Context, d time.Duration) bool {
+func For(ctx context.Context, d time.Duration) bool { return Until(ctx, nil, d) }
+
+// Until waits for news, but no longer than d, and reports whether ctx is still
+// alive.
+func Until(ctx context.Context, news <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-timer.C:
-		return ctx.Err() == nil // both may have happened
+	case <-news:
 	}
+	return ctx.Err() == nil // more than one may have happened
 }

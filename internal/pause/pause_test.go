@@ -19,6 +19,12 @@ func TestFor(t *testing.T) {
 		if For(ctx, time.Hour) || time.Since(began) != time.Second {
 			t.Errorf("outlived its context: %v", time.Since(began))
 		}
+		news := make(chan struct{}, 1)
+		news <- struct{}{}
+		began = time.Now()
+		if !Until(t.Context(), news, time.Hour) || time.Since(began) != 0 {
+			t.Errorf("news were waited out: %v", time.Since(began))
+		}
 		if For(ctx, 0) {
 			t.Error("an ended context counts as alive")
 		}

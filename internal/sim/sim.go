@@ -15,6 +15,7 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // Writer takes the operations; a bridge per region, or the HTTP API. A nil
@@ -240,13 +241,7 @@ func (p *pacer) sleep(ctx context.Context, changed <-chan struct{}, rate float64
 		return
 	}
 	next := p.since.Add(time.Duration(float64(p.made+1) / rate * float64(time.Second)))
-	timer := time.NewTimer(max(wakeEvery, time.Until(next)+time.Microsecond))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-changed:
-	case <-ctx.Done():
-	}
+	pause.Until(ctx, changed, max(wakeEvery, time.Until(next)+time.Microsecond))
 }
 
 // driver carries steps out.

@@ -17,7 +17,6 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lab"
 	"github.com/geokv/geokv/internal/lab/containers"
-	"github.com/geokv/geokv/internal/lab/datadir"
 )
 
 // containersGrace is how long the end of the containers may take.
@@ -64,8 +63,8 @@ func (s *session) upContainers(ctx context.Context, o upOptions) (err error) {
 		defer cancel()
 		err = errors.Join(err, h.dir.Retract(), cluster.Down(end))
 	}()
-	d := describeContainers(cfg.Cluster, h, time.Since(began))
-	if err := h.dir.Publish(datadir.Cluster{API: d.API, Registry: d.Registry, Regions: withLogins(d.Regions, cfg.Cluster)}); err != nil {
+	url := "http://" + cfg.HTTP.Listen
+	if err := h.publish(cfg.Cluster, url); err != nil {
 		return err
 	}
 	if o.sim > 0 {
@@ -73,7 +72,7 @@ func (s *session) upContainers(ctx context.Context, o upOptions) (err error) {
 			return err
 		}
 	}
-	if err := s.announce(h, d); err != nil {
+	if err := s.announce(h, h.describe(cfg.Cluster, url, time.Since(began))); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -94,22 +93,4 @@ func (s *session) redisPassword() string {
 		return password
 	}
 	return "geokv-lab"
-}
-
-func describeContainers(c config.Cluster, h home, took time.Duration) started {
-	d := started{API: "http://" + c.HTTP.Listen, Registry: c.Registry.URL, Data: h.dir.Path(), ReadyMS: took.Milliseconds()}
-	for _, r := range c.Regions {
-		d.Regions = append(d.Regions, datadir.Region{Name: r.Region.Name, Index: r.Region.Index, Kafka: r.Brokers, Redis: r.RedisAddr})
-	}
-	return d
-}
-
-// withLogins adds what only geokv's own commands may know.
-func withLogins(regions []datadir.Region, c config.Cluster) []datadir.Region {
-	known := make([]datadir.Region, len(regions))
-	for i, r := range regions {
-		r.RedisURL = c.Regions[i].RedisURL.Reveal()
-		known[i] = r
-	}
-	return known
 }

@@ -66,10 +66,35 @@ func (h home) close() error {
 	return errors.Join(h.dir.Retract(), h.dir.Close())
 }
 
+// publish lets other commands find the cluster: they may know its logins.
+func (h home) publish(c config.Cluster, url string) error {
+	return h.dir.Publish(datadir.Cluster{API: url, Registry: c.Registry.URL, Regions: regionsOf(c)})
+}
+
+// describe tells a person about the cluster, and nobody a login.
+func (h home) describe(c config.Cluster, url string, took time.Duration) started {
+	d := started{API: url, Registry: c.Registry.URL, Regions: regionsOf(c), Data: h.dir.Path(), ReadyMS: took.Milliseconds()}
+	for i := range d.Regions {
+		d.Regions[i].RedisURL = ""
+	}
+	return d
+}
+
+func regionsOf(c config.Cluster) []datadir.Region {
+	regions := make([]datadir.Region, len(c.Regions))
+	for i, r := range c.Regions {
+		regions[i] = datadir.Region{
+			Name: r.Region.Name, Index: r.Region.Index, Kafka: r.Brokers, Redis: r.RedisAddr, RedisURL: r.RedisURL.Reveal(),
+		}
+	}
+	return regions
+}
+
 // hosted is a cluster that this process runs: its stack and the application on it.
 type hosted struct {
 	home
 	cluster lab.Cluster
+	config  config.Cluster // how to reach it
 	app     *app.App
 }
 
@@ -92,8 +117,9 @@ func (s *session) start(ctx context.Context, e *hosted, o labOptions) error {
 	if e.cluster, err = s.startStack(ctx, o, topology, e.dir); err != nil {
 		return err
 	}
+	e.config = endpoints(topology, e.cluster.Endpoints())
 	e.app, err = app.Open(ctx, app.Config{
-		Cluster:    endpoints(topology, e.cluster.Endpoints()),
+		Cluster:    e.config,
 		Roles:      app.Roles{Write: true, Materialize: true, Observe: true},
 		FreshViews: e.cluster.FreshViews(), OnReady: e.viewReady(s.log),
 		Version: s.env.Build.Version, Lab: labPort{e.cluster}.Describe, Logger: s.log,
@@ -147,17 +173,6 @@ func (e *hosted) httpSettings(listen string) (config.HTTP, error) {
 		listen = "127.0.0.1:0"
 	}
 	return config.HTTP{Listen: listen, Token: config.Secret(e.token)}, nil
-}
-
-// publish lets other commands find the cluster.
-func (e *hosted) publish(url string) error {
-	c := datadir.Cluster{API: url, Registry: e.cluster.Endpoints().RegistryURL}
-	for _, r := range e.cluster.Endpoints().Regions {
-		c.Regions = append(c.Regions, datadir.Region{
-			Name: r.Region.Name, Index: r.Region.Index, Kafka: r.Brokers, Redis: r.RedisAddr, RedisURL: r.RedisURL,
-		})
-	}
-	return e.dir.Publish(c)
 }
 
 func (e *hosted) startSim(ctx context.Context, o upOptions) error {

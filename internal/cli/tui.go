@@ -149,7 +149,7 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 	options.Notice = "no cluster was running: started one here, it ends with this screen"
 	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(ctx context.Context, address string) error {
 		url := "http://" + address
-		if err := errors.Join(e.publish(url), e.startSim(ctx, upOptions{sim: o.sim})); err != nil {
+		if err := errors.Join(e.publish(e.config, url), e.startSim(ctx, upOptions{sim: o.sim})); err != nil {
 			return err
 		}
 		c, err := client.New(client.Config{URL: url, Token: e.token})

@@ -76,14 +76,15 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 		return errors.Join(err, e.close())
 	}
 	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(ctx context.Context, address string) error {
-		if err := e.publish("http://" + address); err != nil {
+		url := "http://" + address
+		if err := e.publish(e.config, url); err != nil {
 			return err
 		}
 		if err := e.startSim(ctx, o); err != nil {
 			return err
 		}
 		waits := rebuilding(ctx, e.app.Ready)
-		d := e.describe(address, time.Since(began))
+		d := e.describe(e.config, url, time.Since(began))
 		d.Rebuilding = waits
 		if err := s.announce(e.home, d); err != nil {
 			return err
@@ -198,12 +199,4 @@ func (s *session) locationFlags() string {
 		return " --memory"
 	}
 	return ""
-}
-
-func (e *hosted) describe(address string, took time.Duration) started {
-	d := started{API: "http://" + address, Registry: e.cluster.Endpoints().RegistryURL, Data: e.dir.Path(), ReadyMS: took.Milliseconds()}
-	for _, r := range e.cluster.Endpoints().Regions {
-		d.Regions = append(d.Regions, datadir.Region{Name: r.Region.Name, Index: r.Region.Index, Kafka: r.Brokers, Redis: r.RedisAddr})
-	}
-	return d
 }

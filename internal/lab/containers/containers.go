@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/offspring"
 	"github.com/geokv/geokv/internal/pause"
 )
 
@@ -180,12 +181,7 @@ func (c *Cluster) run(ctx context.Context, words ...string) (string, error) {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", fmt.Errorf("%s: %w: %s", words[0], err, lastLine(stderr.String()))
+		return "", fmt.Errorf("%s: %w: %s", words[0], err, offspring.LastLineOf(stderr.String()))
 	}
 	return stdout.String(), nil
-}
-
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -306,8 +306,13 @@ func LastLine(path string) string {
 	if err != nil {
 		return "it wrote no log"
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
+	return LastLineOf(string(text))
+}
+
+// LastLineOf is the end of what a command said, for messages.
+func LastLineOf(text string) string {
+	text = strings.TrimSpace(text)
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
 // orphanGrace is how long an orphan may take to end when asked.

@@ -102,7 +102,7 @@ func (c *Cluster) formatByTool(ctx context.Context, r *region, file string) erro
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fail.Wrap(fail.Unavailable, err, "format the log of %s: %s", r.Name, lastLine(said.String()))
+			return fail.Wrap(fail.Unavailable, err, "format the log of %s: %s", r.Name, offspring.LastLineOf(said.String()))
 		}
 		return nil
 	case <-ctx.Done():
@@ -121,11 +121,6 @@ func clusterID() string {
 			return id
 		}
 	}
-}
-
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return lines[len(lines)-1]
 }
 
 // brokerProperties is the file of one combined broker and controller. The

@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -59,7 +60,7 @@ func TestLogThatWasCutAndGrewAgainStopsThePartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, stop = s.run(s.db, nil)
-	eventually(t, "the loss is seen", func() bool { return strings.Contains(blockedOf(m.State(), p), string(wal.Truncated)) })
+	polltest.Until(t, "the loss is seen", func() bool { return strings.Contains(blockedOf(m.State(), p), string(wal.Truncated)) })
 	stop()
 	if pos, err := s.db.Position(deadline(t), p.Topic, p.Index); err != nil || pos.Offset != 10 {
 		t.Errorf("position %+v (%v), want 10: nothing may be applied behind the loss", pos, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/view/redistest"
 	"github.com/geokv/geokv/internal/wal"
@@ -168,7 +169,7 @@ func TestCommandThatTheUserMayNotRunIsNamed(t *testing.T) {
 	}
 	m, stop := s.run(s.db, nil)
 	s.append(events...)
-	eventually(t, "the alarm names the reason", func() bool {
+	polltest.Until(t, "the alarm names the reason", func() bool {
 		why := m.State().Why()
 		return strings.Contains(why, "torn again") && strings.Contains(why, "can't run this command")
 	})
@@ -248,7 +249,7 @@ func TestTornViewEqualsTheFoldAgain(t *testing.T) {
 			raw.Set(t.Context(), key, "wrong", 0)
 		}
 		s.append(events[150:]...)
-		eventually(t, "both partitions are rebuilt", func() bool {
+		polltest.Until(t, "both partitions are rebuilt", func() bool {
 			n := int64(0)
 			for _, a := range m.State().Alarms {
 				if a.Code == api.AlarmViewRebuilt {

@@ -20,6 +20,7 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/view/redistest"
 	"github.com/geokv/geokv/internal/wal"
@@ -110,18 +111,6 @@ func (s *site) run(v View, change func(*Config)) (m *Materializer, stop func()) 
 
 func (s *site) wall() time.Time { return time.UnixMilli(s.now) }
 
-// eventually polls what only other processes or the network can make true.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for ctx := deadline(t); !cond(); {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-}
-
 // awaitEnd waits until the view stands at the end of the log.
 func (s *site) awaitEnd(ms ...*Materializer) {
 	s.t.Helper()
@@ -141,7 +130,7 @@ func (s *site) awaitPositions(ends map[wal.Partition]int64, ms ...*Materializer)
 			}
 		}
 	}()
-	eventually(s.t, "positions at the ends", func() bool {
+	polltest.Until(s.t, "positions at the ends", func() bool {
 		for p, end := range ends {
 			pos, err := s.db.Position(deadline(s.t), p.Topic, p.Index)
 			if err != nil || pos.Offset != end {
@@ -290,7 +279,7 @@ func TestCountersOfADelivery(t *testing.T) {
 		m, stop := s.run(v, func(c *Config) { c.CatchUpBytes = 800 })
 		s.append(delivery...)
 		s.awaitEnd(m)
-		eventually(t, "the last lost reply is cleared up", func() bool { return m.State().Counters.Consumed >= int64(len(delivery)) })
+		polltest.Until(t, "the last lost reply is cleared up", func() bool { return m.State().Counters.Consumed >= int64(len(delivery)) })
 		stop()
 		s.wantFold(events)
 		c := m.State().Counters
@@ -351,9 +340,9 @@ func TestKilledRedisIsRebuiltFromTheLog(t *testing.T) {
 	m, stop := s.run(s.db, func(c *Config) { c.CatchUpBytes = 2000 })
 	for part := range slices.Chunk(events, 100) {
 		s.append(part...)
-		eventually(t, "something was applied", func() bool { return m.State().Counters.Consumed > 0 })
+		polltest.Until(t, "something was applied", func() bool { return m.State().Counters.Consumed > 0 })
 		server.Kill()
-		eventually(t, "redis is back", func() bool { return server.Run(t) })
+		polltest.Until(t, "redis is back", func() bool { return server.Run(t) })
 	}
 	s.awaitEnd(m)
 	stop()
@@ -371,7 +360,7 @@ func TestTwoMaterializersShareAndTakeOver(t *testing.T) {
 	s.awaitEnd(first)
 	second, stopSecond := s.run(s.db, nil)
 	s.append(parts[1]...)
-	eventually(t, "the second owns partitions", func() bool { return len(second.State().Partitions) > 0 })
+	polltest.Until(t, "the second owns partitions", func() bool { return len(second.State().Partitions) > 0 })
 	s.append(parts[2]...)
 	s.awaitEnd(first, second)
 	for _, p := range second.State().Partitions {

@@ -11,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
 	"github.com/geokv/geokv/internal/lane"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
@@ -89,7 +90,7 @@ func TestHalfBuriedSetIsBuriedByTheNextOwner(t *testing.T) {
 	server.HSet(dirty, "s:members", "0")
 
 	s.run(s.db, nil)
-	eventually(t, "the burial", func() bool { return !server.Exists(dirty) })
+	polltest.Until(t, "the burial", func() bool { return !server.Exists(dirty) })
 	v, err := s.db.Read(ctx, key, view.ReadOptions{Now: s.now})
 	if err != nil || len(v.Members) != 1 || string(v.Members[0]) != "alive" {
 		t.Errorf("got %v, %v, want the set {alive}", v, err)

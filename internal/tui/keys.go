@@ -106,8 +106,21 @@ type binding struct {
 	short  string // in the footer; "" keeps it out
 }
 
-func bind(s scope, a action, help, short string, keys ...string) binding {
-	return binding{s, a, keys, help, short}
+// key is a line of the keymap; in says where it holds.
+func key(a action, help, short string, keys ...string) binding {
+	return binding{action: a, keys: keys, help: help, short: short}
+}
+
+// in is what keys do in a scope. An overlay hides the keys of everywhere, but for
+// the one that always ends a program.
+func in(s scope, bindings ...binding) []binding {
+	if s.modal() {
+		bindings = append(bindings, key(actQuit, "quit", "", "ctrl+c"))
+	}
+	for i := range bindings {
+		bindings[i].scope = s
+	}
+	return bindings
 }
 
 func keymap() []binding {
@@ -115,133 +128,136 @@ func keymap() []binding {
 }
 
 func globalKeys() []binding {
-	g := func(a action, help, short string, keys ...string) binding {
-		return bind(scopeGlobal, a, help, short, keys...)
-	}
-	return []binding{
-		g(actQuit, "quit; the terminal is left as it was", "quit", "q", "ctrl+c"),
-		g(actHelp, "this help", "help", "?"),
-		g(actPalette, "command palette: every action, by name", "commands", ":"),
-		g(actNextPane, "next pane", "", "tab"),
-		g(actPrevPane, "previous pane", "", "shift+tab"),
-		g(actRegions, "the regions", "", "1"),
-		g(actEvents, "the event log", "", "2"),
-		g(actMirrors, "the mirror matrix", "", "3"),
-		g(actSim, "the simulator", "", "4"),
-		g(actZoom, "give the pane the whole screen, or take it back", "zoom", "z"),
-		g(actWrite, "write: any operation, in any region", "write", "w"),
-		g(actInspect, "inspect a key over all regions", "inspect", "i"),
-		g(actFilter, "filter the event log", "filter", "/"),
-		g(actPause, "pause or resume the event log", "pause", " "),
-		g(actCopy, "show and copy the equivalent command line", "command", "y"),
-		g(actSimToggle, "start or stop the simulator", "simulator", "s"),
-		g(actFaster, "more simulated traffic", "faster", "+", "="),
-		g(actSlower, "less simulated traffic", "slower", "-"),
-		g(actMouse, "mouse on or off (off: the terminal selects text)", "", "m"),
-		g(actTheme, "next theme: dark, light, high contrast", "", "T"),
-		g(actBack, "back: leave zoom, drop find, drop filter", "", "esc"),
-	}
+	return in(scopeGlobal,
+		key(actQuit, "quit; the terminal is left as it was", "quit", "q", "ctrl+c"),
+		key(actHelp, "this help", "help", "?"),
+		key(actPalette, "command palette: every action, by name", "commands", ":"),
+		key(actNextPane, "next pane", "", "tab"),
+		key(actPrevPane, "previous pane", "", "shift+tab"),
+		key(actRegions, "the regions", "", "1"),
+		key(actEvents, "the event log", "", "2"),
+		key(actMirrors, "the mirror matrix", "", "3"),
+		key(actSim, "the simulator", "", "4"),
+		key(actZoom, "give the pane the whole screen, or take it back", "zoom", "z"),
+		key(actWrite, "write: any operation, in any region", "write", "w"),
+		key(actInspect, "inspect a key over all regions", "inspect", "i"),
+		key(actFilter, "filter the event log", "filter", "/"),
+		key(actPause, "pause or resume the event log", "pause", " "),
+		key(actCopy, "show and copy the equivalent command line", "command", "y"),
+		key(actSimToggle, "start or stop the simulator", "simulator", "s"),
+		key(actFaster, "more simulated traffic", "faster", "+", "="),
+		key(actSlower, "less simulated traffic", "slower", "-"),
+		key(actMouse, "mouse on or off (off: the terminal selects text)", "", "m"),
+		key(actTheme, "next theme: dark, light, high contrast", "", "T"),
+		key(actBack, "back: leave zoom, drop find, drop filter", "", "esc"),
+	)
 }
 
 func paneKeys() []binding {
-	return []binding{
-		bind(scopeRegions, actUp, "key above", "", "up", "k"),
-		bind(scopeRegions, actDown, "key below", "", "down", "j"),
-		bind(scopeRegions, actLeft, "region to the left", "", "left"),
-		bind(scopeRegions, actRight, "region to the right", "", "right"),
-		bind(scopeRegions, actOpen, "inspect the selected key over all regions", "inspect", "enter"),
-		bind(scopeRegions, actCut, "cut the region off: all its mirror links", "cut off", "c"),
-		bind(scopeRegions, actHeal, "heal all links of the region", "heal", "h"),
-		bind(scopeRegions, actStop, "stop the region's Kafka", "stop", "x"),
-		bind(scopeRegions, actStart, "start the region's Kafka", "start", "r"),
-
-		bind(scopeEvents, actUp, "event above; pauses the log", "", "up", "k"),
-		bind(scopeEvents, actDown, "event below", "", "down", "j"),
-		bind(scopeEvents, actPageUp, "page up; pauses the log", "", "pgup", "ctrl+u"),
-		bind(scopeEvents, actPageDown, "page down", "", "pgdown", "ctrl+d"),
-		bind(scopeEvents, actFirst, "oldest event; pauses the log", "", "home", "g"),
-		bind(scopeEvents, actLast, "newest event; resumes the log", "newest", "end", "G"),
-		bind(scopeEvents, actOpen, "everything about the event", "detail", "enter"),
-		bind(scopeEvents, actFind, "find in the log: marks what matches, hides nothing", "", "f"),
-		bind(scopeEvents, actNextHit, "next match", "", "n"),
-		bind(scopeEvents, actPrevHit, "previous match", "", "N"),
-
-		bind(scopeMirrors, actUp, "link above", "", "up", "k"),
-		bind(scopeMirrors, actDown, "link below", "", "down", "j"),
-		bind(scopeMirrors, actCut, "cut the link", "cut", "c"),
-		bind(scopeMirrors, actHeal, "heal the link", "heal", "h"),
-		bind(scopeMirrors, actHealAll, "heal every link and take away delays", "heal all", "H"),
-		bind(scopeMirrors, actDelay, "delay the link: 100 ms, 500 ms, 2 s, none", "delay", "d"),
-
-		bind(scopeSim, actOpen, "start or stop the simulator", "start/stop", "enter"),
-		bind(scopeSim, actUp, "more traffic", "", "up", "k"),
-		bind(scopeSim, actDown, "less traffic", "", "down", "j"),
-	}
+	return slices.Concat(
+		in(scopeRegions,
+			key(actUp, "key above", "", "up", "k"),
+			key(actDown, "key below", "", "down", "j"),
+			key(actLeft, "region to the left", "", "left"),
+			key(actRight, "region to the right", "", "right"),
+			key(actOpen, "inspect the selected key over all regions", "inspect", "enter"),
+			key(actCut, "cut the region off: all its mirror links", "cut off", "c"),
+			key(actHeal, "heal all links of the region", "heal", "h"),
+			key(actStop, "stop the region's Kafka", "stop", "x"),
+			key(actStart, "start the region's Kafka", "start", "r"),
+		),
+		in(scopeEvents,
+			key(actUp, "event above; pauses the log", "", "up", "k"),
+			key(actDown, "event below", "", "down", "j"),
+			key(actPageUp, "page up; pauses the log", "", "pgup", "ctrl+u"),
+			key(actPageDown, "page down", "", "pgdown", "ctrl+d"),
+			key(actFirst, "oldest event; pauses the log", "", "home", "g"),
+			key(actLast, "newest event; resumes the log", "newest", "end", "G"),
+			key(actOpen, "everything about the event", "detail", "enter"),
+			key(actFind, "find in the log: marks what matches, hides nothing", "", "f"),
+			key(actNextHit, "next match", "", "n"),
+			key(actPrevHit, "previous match", "", "N"),
+		),
+		in(scopeMirrors,
+			key(actUp, "link above", "", "up", "k"),
+			key(actDown, "link below", "", "down", "j"),
+			key(actCut, "cut the link", "cut", "c"),
+			key(actHeal, "heal the link", "heal", "h"),
+			key(actHealAll, "heal every link and take away delays", "heal all", "H"),
+			key(actDelay, "delay the link: 100 ms, 500 ms, 2 s, none", "delay", "d"),
+		),
+		in(scopeSim,
+			key(actOpen, "start or stop the simulator", "start/stop", "enter"),
+			key(actUp, "more traffic", "", "up", "k"),
+			key(actDown, "less traffic", "", "down", "j"),
+		),
+	)
 }
 
 func overlayKeys() []binding {
-	return []binding{
-		bind(scopeInput, actOpen, "apply", "apply", "enter"),
-		bind(scopeInput, actBack, "leave it as it was", "cancel", "esc"),
-		bind(scopeInput, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeDetail, actUp, "scroll up", "", "up", "k"),
-		bind(scopeDetail, actDown, "scroll down", "", "down", "j"),
-		bind(scopeDetail, actPageUp, "page up", "", "pgup"),
-		bind(scopeDetail, actPageDown, "page down", "", "pgdown"),
-		bind(scopeDetail, actLeft, "event before", "before", "left"),
-		bind(scopeDetail, actRight, "event after", "after", "right"),
-		bind(scopeDetail, actInspect, "inspect its key", "inspect key", "i"),
-		bind(scopeDetail, actCopy, "the command that writes it again", "command", "y"),
-		bind(scopeDetail, actBack, "close", "close", "esc", "enter", "q"),
-		bind(scopeDetail, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeInspector, actUp, "scroll up", "", "up", "k"),
-		bind(scopeInspector, actDown, "scroll down", "", "down", "j"),
-		bind(scopeInspector, actPageUp, "page up", "", "pgup"),
-		bind(scopeInspector, actPageDown, "page down", "", "pgdown"),
-		bind(scopeInspector, actLeft, "regions to the left", "", "left"),
-		bind(scopeInspector, actRight, "regions to the right", "", "right"),
-		bind(scopeInspector, actMore, "next page of a large value", "more", "]"),
-		bind(scopeInspector, actLess, "first page", "", "["),
-		bind(scopeInspector, actOtherKey, "another key", "other key", "e", "/"),
-		bind(scopeInspector, actWrite, "write to this key", "write", "w"),
-		bind(scopeInspector, actRefresh, "read again now", "", "r"),
-		bind(scopeInspector, actCopy, "the command that reads it", "command", "y"),
-		bind(scopeInspector, actBack, "close", "close", "esc", "q"),
-		bind(scopeInspector, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeForm, actNext, "next field", "next", "tab", "down"),
-		bind(scopeForm, actPrev, "field before", "", "shift+tab", "up"),
-		bind(scopeForm, actLeft, "choice before, or cursor left", "", "left"),
-		bind(scopeForm, actRight, "next choice, or cursor right", "", "right"),
-		bind(scopeForm, actSend, "send", "send", "enter"),
-		bind(scopeForm, actPlan, "show what would be written, write nothing", "dry run", "ctrl+t"),
-		bind(scopeForm, actCopy, "the equivalent command line", "command", "ctrl+y"),
-		bind(scopeForm, actBack, "close", "close", "esc"),
-		bind(scopeForm, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopePalette, actUp, "command above", "", "up"),
-		bind(scopePalette, actDown, "command below", "", "down"),
-		bind(scopePalette, actComplete, "complete the name", "complete", "tab"),
-		bind(scopePalette, actOpen, "run it", "run", "enter"),
-		bind(scopePalette, actBack, "close", "close", "esc"),
-		bind(scopePalette, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeConfirm, actYes, "yes, do it", "yes", "y"),
-		bind(scopeConfirm, actNo, "no", "no", "n", "esc", "q"),
-		bind(scopeConfirm, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeHelp, actUp, "scroll up", "", "up", "k"),
-		bind(scopeHelp, actDown, "scroll down", "scroll", "down", "j"),
-		bind(scopeHelp, actPageUp, "page up", "", "pgup"),
-		bind(scopeHelp, actPageDown, "page down", "page", "pgdown", " "),
-		bind(scopeHelp, actBack, "close", "close", "esc", "q", "?"),
-		bind(scopeHelp, actQuit, "quit", "", "ctrl+c"),
-
-		bind(scopeCommand, actBack, "close", "close", "esc", "enter", "q", "y"),
-		bind(scopeCommand, actQuit, "quit", "", "ctrl+c"),
-	}
+	return slices.Concat(
+		in(scopeInput,
+			key(actOpen, "apply", "apply", "enter"),
+			key(actBack, "leave it as it was", "cancel", "esc"),
+		),
+		in(scopeDetail,
+			key(actUp, "scroll up", "", "up", "k"),
+			key(actDown, "scroll down", "", "down", "j"),
+			key(actPageUp, "page up", "", "pgup"),
+			key(actPageDown, "page down", "", "pgdown"),
+			key(actLeft, "event before", "before", "left"),
+			key(actRight, "event after", "after", "right"),
+			key(actInspect, "inspect its key", "inspect key", "i"),
+			key(actCopy, "the command that writes it again", "command", "y"),
+			key(actBack, "close", "close", "esc", "enter", "q"),
+		),
+		in(scopeInspector,
+			key(actUp, "scroll up", "", "up", "k"),
+			key(actDown, "scroll down", "", "down", "j"),
+			key(actPageUp, "page up", "", "pgup"),
+			key(actPageDown, "page down", "", "pgdown"),
+			key(actLeft, "regions to the left", "", "left"),
+			key(actRight, "regions to the right", "", "right"),
+			key(actMore, "next page of a large value", "more", "]"),
+			key(actLess, "first page", "", "["),
+			key(actOtherKey, "another key", "other key", "e", "/"),
+			key(actWrite, "write to this key", "write", "w"),
+			key(actRefresh, "read again now", "", "r"),
+			key(actCopy, "the command that reads it", "command", "y"),
+			key(actBack, "close", "close", "esc", "q"),
+		),
+		in(scopeForm,
+			key(actNext, "next field", "next", "tab", "down"),
+			key(actPrev, "field before", "", "shift+tab", "up"),
+			key(actLeft, "choice before, or cursor left", "", "left"),
+			key(actRight, "next choice, or cursor right", "", "right"),
+			key(actSend, "send", "send", "enter"),
+			key(actPlan, "show what would be written, write nothing", "dry run", "ctrl+t"),
+			key(actCopy, "the equivalent command line", "command", "ctrl+y"),
+			key(actBack, "close", "close", "esc"),
+		),
+		in(scopePalette,
+			key(actUp, "command above", "", "up"),
+			key(actDown, "command below", "", "down"),
+			key(actComplete, "complete the name", "complete", "tab"),
+			key(actOpen, "run it", "run", "enter"),
+			key(actBack, "close", "close", "esc"),
+		),
+		in(scopeConfirm,
+			key(actYes, "yes, do it", "yes", "y"),
+			key(actNo, "no", "no", "n", "esc", "q"),
+		),
+		in(scopeHelp,
+			key(actUp, "scroll up", "", "up", "k"),
+			key(actDown, "scroll down", "scroll", "down", "j"),
+			key(actPageUp, "page up", "", "pgup"),
+			key(actPageDown, "page down", "page", "pgdown", " "),
+			key(actBack, "close", "close", "esc", "q", "?"),
+		),
+		in(scopeCommand,
+			key(actBack, "close", "close", "esc", "enter", "q", "y"),
+		),
+	)
 }
 
 // lookup finds what a key does in a scope. In a pane the keys of everywhere

@@ -248,7 +248,7 @@ func TestScratchDatabase(t *testing.T) {
 			if err := r.Close(ctx); err != nil || size() != 0 {
 				t.Errorf("closed: %v, %d keys are left", err, size())
 			}
-			if err := raw.Hold(ctx, 0); err != nil { // any key at all
+			if err := raw.MarkRebuilding(ctx); err != nil { // any key at all
 				t.Fatal(err)
 			}
 			if _, err := OpenRedis(ctx, url, scratch); fail.CodeOf(err) != fail.NotAllowed || size() != 1 {

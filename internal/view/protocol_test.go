@@ -137,13 +137,13 @@ func TestStaleBatchesChangeNothing(t *testing.T) {
 func TestHoldStopsApplies(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		db, ctx := openDB(t, e.url), context.Background()
-		if err := db.Hold(ctx, time.Minute); err != nil {
+		if err := db.clients.apply.Set(ctx, holdKey, "1", time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.Apply(ctx, batchAt(0, 1, ev(0, -9, "k", set("v")))); !errors.Is(err, ErrHold) {
 			t.Fatal(err)
 		}
-		if err := db.Unhold(ctx); err != nil {
+		if err := db.clients.apply.Del(ctx, holdKey).Err(); err != nil {
 			t.Fatal(err)
 		}
 		mustApply(t, db, batchAt(0, 1, ev(0, -9, "k", set("v"))))

@@ -3,7 +3,6 @@ package web_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -354,21 +353,6 @@ func TestServerWithoutLab(t *testing.T) {
 	f := newFixture(t, func(c *web.Config) { c.Lab = nil })
 	if w := ask(f.server, "GET", "/api/lab", ""); w.Code != 404 || errorOf(t, w).Hint == "" {
 		t.Errorf("got %d", w.Code)
-	}
-}
-
-func TestDashboardGetsTheRest(t *testing.T) {
-	f := newFixture(t, func(c *web.Config) {
-		c.Dashboard = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
-	})
-	if w := ask(f.server, "GET", "/app.js", ""); w.Body.String() != "page" {
-		t.Errorf("got %s", w.Body)
-	}
-	if w := ask(f.server, "GET", "/app.js", "", host("evil.example.com")); w.Code != 403 {
-		t.Errorf("the dashboard answers any host: %d", w.Code)
-	}
-	if w := ask(f.server, "GET", "/api/nothing", ""); w.Code != 404 {
-		t.Errorf("an unknown API route got the page: %d", w.Code)
 	}
 }
 

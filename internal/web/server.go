@@ -37,10 +37,9 @@ type Config struct {
 	Sim     Simulator
 	Lab     Lab // nil: nothing may be broken here
 
-	Token        string       // what writes must present; empty refuses every write
-	AllowHosts   []string     // host names besides loopback and the address asked at
-	AllowOrigins []string     // browser origins besides the server's own, exact
-	Dashboard    http.Handler // serves every other path; nil: 404
+	Token        string   // what writes must present; empty refuses every write
+	AllowHosts   []string // host names besides loopback and the address asked at
+	AllowOrigins []string // browser origins besides the server's own, exact
 
 	Version string
 	Wall    func() time.Time // nil: time.Now
@@ -158,12 +157,7 @@ func (s *Server) routes() http.Handler {
 	read("/livez", s.livez)
 	read("/readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metrics.handler())
-	mux.Handle("/api/", s.route("unknown", s.unknown))
-	if s.Dashboard != nil {
-		mux.Handle("/", s.Dashboard)
-	} else {
-		mux.Handle("/", s.route("unknown", s.unknown))
-	}
+	mux.Handle("/", s.route("unknown", s.unknown))
 	return s.guard.protect(s.beforePathsAreCleaned(mux))
 }
 

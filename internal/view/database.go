@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -34,22 +33,6 @@ func (db *DB) Flush(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("flush view: %w", refusal(err))
-	}
-	return nil
-}
-
-// Hold stops all applies to this database for ttl, in every process.
-func (db *DB) Hold(ctx context.Context, ttl time.Duration) error {
-	if err := db.clients.apply.Set(ctx, holdKey, "1", ttl).Err(); err != nil {
-		return fmt.Errorf("hold applies: %w", refusal(err))
-	}
-	return nil
-}
-
-// Unhold ends a Hold.
-func (db *DB) Unhold(ctx context.Context) error {
-	if err := db.clients.apply.Del(ctx, holdKey).Err(); err != nil {
-		return fmt.Errorf("end hold: %w", refusal(err))
 	}
 	return nil
 }

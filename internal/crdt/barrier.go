@@ -17,6 +17,17 @@ type Barrier struct {
 	ExpireAtMS int64    // of a SET; absolute, 0 means never
 }
 
+// barrierOf returns the barrier that a SET or DEL is.
+func barrierOf(e event.Event) (b Barrier, ok bool) {
+	switch a := e.Args.(type) {
+	case event.Set:
+		return Barrier{HLC: e.HLC, Op: event.OpSet, Value: a.Value, ExpireAtMS: a.ExpireAtMS}, true
+	case event.Del:
+		return Barrier{HLC: e.HLC, Op: event.OpDel}, true
+	}
+	return b, false
+}
+
 // Exists reports whether the key ever had a SET or DEL.
 func (b Barrier) Exists() bool { return b.Op != "" }
 

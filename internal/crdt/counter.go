@@ -44,14 +44,13 @@ type Life struct {
 
 // lives sums the increments newer than the barrier, split by life.
 func (k *Key) lives() (current, renewed Life) {
-	current, renewed = Life{Sum: new(big.Int)}, Life{Sum: new(big.Int)}
+	current, renewed = current.orZero(), renewed.orZero()
 	for _, inc := range k.increments {
 		life := &current
 		if k.barrier.newLife(inc.HLC) {
 			life = &renewed
 		}
-		life.Sum.Add(life.Sum, big.NewInt(inc.Delta))
-		life.Count++
+		life.add(inc)
 	}
 	return current, renewed
 }
@@ -73,13 +72,13 @@ type Counter struct {
 // OriginCounter is one origin region's share of a Counter.
 type OriginCounter struct {
 	Origin string
+	Seq    int64         // the greatest sequence number, for information
 	Ring   []Increment   // the newest increments, oldest first, at most RingSize
 	Folded hlc.Timestamp // newest increment that is not in the ring; zero when all are
 }
 
 // Counter returns the counter part of the key as far as the applied events
-// tell. A view that must split a sum at an old barrier applies all of the key's
-// events from that barrier on to an empty Key and installs this.
+// tell: by definition what a Recount of the same events comes to.
 func (k *Key) Counter() Counter {
 	var c Counter
 	c.Current, c.Renewed = k.lives()
@@ -89,6 +88,9 @@ func (k *Key) Counter() Counter {
 	}
 	for origin, list := range byOrigin {
 		o := OriginCounter{Origin: origin, Ring: list}
+		for _, inc := range list {
+			o.Seq = max(o.Seq, inc.Seq)
+		}
 		if n := len(list) - RingSize; n > 0 {
 			o.Ring, o.Folded = list[n:], list[n-1].HLC
 		}

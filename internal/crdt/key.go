@@ -60,11 +60,8 @@ func (k *Key) Apply(e event.Event) event.Outcome {
 // join merges the event into the part it belongs to and reports whether the
 // state changed.
 func (k *Key) join(e event.Event) bool {
-	switch a := e.Args.(type) {
-	case event.Set:
-		return k.raiseBarrier(Barrier{HLC: e.HLC, Op: event.OpSet, Value: a.Value, ExpireAtMS: a.ExpireAtMS})
-	case event.Del:
-		return k.raiseBarrier(Barrier{HLC: e.HLC, Op: event.OpDel})
+	if b, ok := barrierOf(e); ok {
+		return k.raiseBarrier(b)
 	}
 	if k.barrier.Kills(e.HLC) {
 		return false

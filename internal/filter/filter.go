@@ -1,5 +1,5 @@
 // Package filter is the small language that picks events out of a log: in
-// `geokv tail`, in the TUI and over HTTP alike.
+// `geokv tail` and in the TUI alike.
 //
 //	laptop            the word in key, operation, origin, id or argument
 //	key:inventory     the word in the key;  also op: origin: id:

@@ -115,7 +115,7 @@ func (r *Redis) apply(ctx context.Context, p *part, b *view.Batch, to int64) err
 	_, err := r.db.Apply(ctx, b)
 	var short *view.RepairError
 	if errors.As(err, &short) {
-		if b.Installs, err = repair(ctx, p, short.Keys, to); err == nil {
+		if b.Installs, err = recount(ctx, p, short.Keys, to); err == nil {
 			_, err = r.db.Apply(ctx, b)
 		}
 	}
@@ -129,39 +129,32 @@ func (r *Redis) apply(ctx context.Context, p *part, b *view.Batch, to int64) err
 	return nil
 }
 
-// repair collects what each key needs from the first n records of the part.
-func repair(ctx context.Context, p *part, keys []view.RepairKey, n int64) ([]view.Install, error) {
-	found := map[string][]event.Event{}
-	since := map[string]view.RepairKey{}
+// recount computes what the keys hold from the first n records of the part.
+func recount(ctx context.Context, p *part, keys []view.RepairKey, n int64) ([]view.Install, error) {
+	wanted := map[string]struct{}{}
 	for _, k := range keys {
-		since[string(k.Key)] = k
+		wanted[string(k.Key)] = struct{}{}
 	}
-	r := p.records()
-	for range n {
-		more, err := r.next()
-		if err != nil || !more {
-			return nil, err
+	return view.Recount(keys, func(each func(event.Event)) error {
+		r := p.records()
+		for range n {
+			if more, err := r.next(); err != nil || !more {
+				return err
+			}
+			if !has(wanted, string(r.key)) {
+				continue
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			e, err := parse(r.line)
+			if err != nil {
+				return err
+			}
+			each(e)
 		}
-		k, wanted := since[string(r.key)]
-		if !wanted {
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		e, err := parse(r.line)
-		if err != nil {
-			return nil, err
-		}
-		if !e.HLC.Before(k.Since) {
-			found[string(k.Key)] = append(found[string(k.Key)], e)
-		}
-	}
-	installs := make([]view.Install, len(keys))
-	for i, k := range keys {
-		installs[i] = view.NewInstall(k.Key, found[string(k.Key)])
-	}
-	return installs, nil
+		return nil
+	})
 }
 
 // identity is what makes two lines the same event, as in the reference model.

@@ -113,24 +113,23 @@ func (d *draft) seal(sources []*source, pin bool) {
 	}
 }
 
-// install puts the repaired counter of a key into the batch, in place of an
-// earlier one.
-func (d *draft) install(key []byte, i view.Install) {
-	if at, ok := d.repaired[string(key)]; ok {
-		d.batch.Installs[at] = i
-		return
+// install puts the repaired counters of keys into the batch, in place of earlier
+// ones.
+func (d *draft) install(keys []view.RepairKey, installs []view.Install) {
+	for i, k := range keys {
+		at, ok := d.repaired[string(k.Key)]
+		if !ok {
+			at = len(d.batch.Installs)
+			d.repaired[string(k.Key)] = at
+			d.batch.Installs = append(d.batch.Installs, view.Install{})
+		}
+		d.batch.Installs[at] = installs[i]
 	}
-	d.repaired[string(key)] = len(d.batch.Installs)
-	d.batch.Installs = append(d.batch.Installs, i)
 }
 
-// eventsOf returns the draft's events of a key.
-func (d *draft) eventsOf(key []byte) []event.Event {
-	var events []event.Event
+// events hands over the draft's events.
+func (d *draft) events(each func(event.Event)) {
 	for _, t := range d.taken {
-		if string(t.event.Key) == string(key) {
-			events = append(events, t.event)
-		}
+		each(t.event)
 	}
-	return events
 }

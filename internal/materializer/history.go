@@ -7,19 +7,18 @@ import (
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
-	"github.com/geokv/geokv/internal/lane"
 	"github.com/geokv/geokv/internal/view"
 	"github.com/geokv/geokv/internal/wal"
 )
 
 // History finds past events of keys in the logs of one partition.
 //
-// Events returns, for every key, each accepted event with a stamp >= its Since
-// that lies below the given offset (exclusive) of its topic, once. It must be
-// exact: ErrHistoryGone when the log no longer reaches that far, any other error
-// when it cannot tell for now.
+// Events hands over, for every key, each accepted event with a stamp >= its
+// Since that lies below the given offset (exclusive) of its topic, and perhaps
+// others of the key, or one twice. It must be exact: ErrHistoryGone when the log
+// no longer reaches that far, any other error when it cannot tell for now.
 type History interface {
-	Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey) (map[string][]event.Event, error)
+	Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey, each func(event.Event)) error
 }
 
 // ErrHistoryGone says that records which a repair needs were deleted.
@@ -40,50 +39,35 @@ type LogHistory struct {
 }
 
 // Events scans each topic once, from the earliest Since.
-func (h LogHistory) Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey) (map[string][]event.Event, error) {
-	since := make(map[string]hlc.Timestamp, len(keys))
+func (h LogHistory) Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey, each func(event.Event)) error {
+	wanted := make(map[string]struct{}, len(keys))
 	oldest := int64(hlc.MaxPhysical)
 	for _, k := range keys {
-		since[string(k.Key)] = k.Since
+		wanted[string(k.Key)] = struct{}{}
 		oldest = min(oldest, k.Since.Physical)
 	}
 	from, to, err := h.bounds(ctx, partition, below, oldest)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	found := make(map[string][]event.Event, len(keys))
-	known := map[identity]bool{}
 	err = h.Log.Scan(ctx, from, to, func(r event.Record) error {
-		floor, wanted := since[string(r.Key)]
-		if !wanted {
+		if _, ok := wanted[string(r.Key)]; !ok {
 			return nil
 		}
 		e, err := h.Decoder.Decode(ctx, r)
-		if event.AsReject(err) != nil {
+		switch {
+		case event.AsReject(err) != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("decode %s/%d at offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
-		id := identity{r.Topic, e.Lane, e.Seq}
-		if known[id] || e.HLC.Before(floor) {
-			return nil
-		}
-		known[id] = true
-		found[string(r.Key)] = append(found[string(r.Key)], e)
+		each(e)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("scan partition %d: %w", partition, err)
+		return fmt.Errorf("scan partition %d: %w", partition, err)
 	}
-	return found, nil
-}
-
-// identity is the delivery identity of an event within a partition.
-type identity struct {
-	topic string
-	lane  lane.ID
-	seq   int64
+	return nil
 }
 
 // bounds answers which records may carry a stamp of at least ms, below the

@@ -3,6 +3,7 @@ package materializer
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func stamped(origin, key string, seq, ms int64) event.Event {
 	}
 }
 
-func TestHistoryFindsEachEventOnceBelowThePosition(t *testing.T) {
+func TestHistoryFindsEachEventBelowThePosition(t *testing.T) {
 	log := newFakeLog()
 	us, eu := wal.Partition{Topic: "us.events", Index: 3}, wal.Partition{Topic: "eu.events", Index: 3}
 	put := func(p wal.Partition, events ...event.Event) {
@@ -76,18 +77,23 @@ func TestHistoryFindsEachEventOnceBelowThePosition(t *testing.T) {
 	put(us, stamped("us", "k", 6, 320), stamped("us", "k", 7, 330))
 	put(eu, stamped("eu", "k", 1, 250))
 
-	got, err := LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3,
+	seqs := map[string][]int64{}
+	err := LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3,
 		map[string]int64{"us.events": 8, "eu.events": 1, "ap.events": 0},
-		[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: 195}}})
+		[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: 195}}},
+		func(e event.Event) {
+			if string(e.Key) != "k" {
+				t.Errorf("an event of %q", e.Key)
+			}
+			if e.HLC.Physical >= 195 {
+				seqs[e.Origin] = append(seqs[e.Origin], e.Seq)
+			}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	seqs := map[string][]int64{}
-	for _, e := range got["k"] {
-		seqs[e.Origin] = append(seqs[e.Origin], e.Seq)
-	}
-	if len(got) != 1 || len(got["k"]) != 4 || len(seqs["eu"]) != 1 {
-		t.Errorf("found %v, want us 2 5 6 and eu 1: at or after 195 ms, below the positions, once", seqs)
+	if !slices.Equal(slices.Compact(slices.Sorted(slices.Values(seqs["us"]))), []int64{2, 5, 6}) || !slices.Equal(seqs["eu"], []int64{1}) {
+		t.Errorf("found %v, want us 2 5 6 and eu 1: at or after 195 ms, below the positions", seqs)
 	}
 }
 
@@ -98,9 +104,8 @@ func TestHistoryRefusesToGuess(t *testing.T) {
 		log.append(us, encode(stamped("us", "k", seq+1, 100*(seq+1))))
 	}
 	ask := func(ms int64) error {
-		_, err := LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3, map[string]int64{"us.events": 4},
-			[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: ms}}})
-		return err
+		return LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3, map[string]int64{"us.events": 4},
+			[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: ms}}}, func(event.Event) {})
 	}
 	log.starts[us] = 2
 	if err := ask(150); !errors.Is(err, ErrHistoryGone) {
@@ -113,8 +118,8 @@ func TestHistoryRefusesToGuess(t *testing.T) {
 	future := stamped("us", "k", 5, 500)
 	future.ID = "future"
 	log.append(us, encode(future))
-	_, err := LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3, map[string]int64{"us.events": 5},
-		[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: 150}}})
+	err := LogHistory{log, &jsonCodec{}}.Events(t.Context(), 3, map[string]int64{"us.events": 5},
+		[]view.RepairKey{{Key: []byte("k"), Since: hlc.Timestamp{Physical: 150}}}, func(event.Event) {})
 	if err == nil {
 		t.Error("an event that cannot be judged was left out of the history")
 	}

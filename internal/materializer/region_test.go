@@ -327,9 +327,9 @@ type countingHistory struct {
 	asked int
 }
 
-func (h *countingHistory) Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey) (map[string][]event.Event, error) {
+func (h *countingHistory) Events(ctx context.Context, partition int32, below map[string]int64, keys []view.RepairKey, each func(event.Event)) error {
 	h.asked++
-	return h.History.Events(ctx, partition, below, keys)
+	return h.History.Events(ctx, partition, below, keys, each)
 }
 
 // Redis is killed under traffic and comes back empty, twice.

@@ -3,7 +3,6 @@ package materializer
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
@@ -14,7 +13,7 @@ import (
 // repair answers a batch that needs increments which the view has already
 // summed: it reads them again from the logs below the batch, computes the
 // counters, and sends the same batch with the result. All keys of the batch
-// share one scan.
+// share a scan.
 func (w *worker) repair(keys []view.RepairKey) state {
 	return func(ctx context.Context) state {
 		below, err := w.positions(ctx)
@@ -24,22 +23,17 @@ func (w *worker) repair(keys []view.RepairKey) state {
 		case err != nil:
 			return w.viewFailed(ctx, err, w.recheck)
 		}
-		history, err := w.m.cfg.History.Events(ctx, w.index, below, keys)
+		installs, err := view.Recount(keys, func(each func(event.Event)) error {
+			w.draft.events(each)
+			return w.m.cfg.History.Events(ctx, w.index, below, keys, each)
+		})
 		if err != nil {
 			return w.repairFailed(ctx, err)
 		}
 		w.m.stats.alarms.Clear(api.AlarmRepairBlocked, w.name())
-		for _, k := range keys {
-			w.install(k, history[string(k.Key)])
-		}
+		w.draft.install(keys, installs)
 		return w.apply
 	}
-}
-
-// install adds the repaired counter of a key to the batch.
-func (w *worker) install(k view.RepairKey, history []event.Event) {
-	events := slices.DeleteFunc(w.draft.eventsOf(k.Key), func(e event.Event) bool { return e.HLC.Before(k.Since) })
-	w.draft.install(k.Key, view.NewInstall(k.Key, append(events, history...)))
 }
 
 // positions returns where every origin of the partition stands, owned or not.

@@ -66,10 +66,7 @@ func TestRepairAfterAnotherOwnerMovedIsDropped(t *testing.T) {
 func TestRepairIsPinnedToAllOrigins(t *testing.T) {
 	need := &view.RepairError{Keys: []view.RepairKey{{Key: []byte("k")}}}
 	inWorld(t, nil, func(w *testWorld) {
-		w.view.with(func() {
-			w.view.before = []error{need}
-			w.past.events = nil
-		})
+		w.view.with(func() { w.view.before = []error{need} })
 		eu := wal.Partition{Topic: "eu.events", Index: geo.PartitionOf([]byte("k"))}
 		moved := false
 		w.past.errs = []error{nil}

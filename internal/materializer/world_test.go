@@ -35,17 +35,16 @@ type testWorld struct {
 
 // fakeHistory answers repairs.
 type fakeHistory struct {
-	mu     sync.Mutex
-	errs   []error
-	asked  []map[string]int64
-	events map[string][]event.Event
+	mu    sync.Mutex
+	errs  []error
+	asked []map[string]int64
 }
 
-func (h *fakeHistory) Events(_ context.Context, _ int32, below map[string]int64, _ []view.RepairKey) (map[string][]event.Event, error) {
+func (h *fakeHistory) Events(_ context.Context, _ int32, below map[string]int64, _ []view.RepairKey, _ func(event.Event)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked = append(h.asked, below)
-	return h.events, shift(&h.errs)
+	return shift(&h.errs)
 }
 
 // inWorld runs a test in a bubble with a materializer that is running.

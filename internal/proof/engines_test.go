@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/geokv/geokv/internal/crdt"
@@ -114,9 +113,15 @@ func (s *site) send(ctx context.Context, b *view.Batch) ([]event.Outcome, error)
 		return outcomes, err
 	}
 	s.repairs++
-	for _, k := range short.Keys {
-		since := slices.DeleteFunc(slices.Clone(s.log[string(k.Key)]), func(e event.Event) bool { return e.HLC.Before(k.Since) })
-		b.Installs = append(b.Installs, view.NewInstall(k.Key, since))
+	if b.Installs, err = view.Recount(short.Keys, func(each func(event.Event)) error {
+		for _, k := range short.Keys {
+			for _, e := range s.log[string(k.Key)] {
+				each(e)
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	return s.db.Apply(ctx, b)
 }

@@ -38,8 +38,8 @@ type RepairKey struct {
 // RepairError says that a barrier arrived below increments that were already
 // folded together. Nothing was written: collect the events of each key from the
 // logs (records with timestamp >= Since.Physical below each range's From, and
-// those of this batch, same filters), make an Install of each, and apply the
-// same batch again.
+// those of this batch, same filters), Recount them, and apply the same batch
+// with these Installs again.
 type RepairError struct{ Keys []RepairKey }
 
 // Error counts the keys.

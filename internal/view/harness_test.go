@@ -104,18 +104,24 @@ func (f *feed) send(b *Batch) ([]event.Outcome, error) {
 	var repair *RepairError
 	if errors.As(err, &repair) {
 		f.repairs++
-		for _, k := range repair.Keys {
-			var since []event.Event
-			for _, e := range f.log {
-				if string(e.Key) == string(k.Key) && !e.HLC.Before(k.Since) {
-					since = append(since, e)
-				}
-			}
-			b.Installs = append(b.Installs, NewInstall(k.Key, since))
-		}
+		b.Installs = recount(f.t, repair.Keys, f.log)
 		outcomes, err = f.db.Apply(ctx, b)
 	}
 	return outcomes, err
+}
+
+func recount(t testing.TB, keys []RepairKey, log []event.Event) []Install {
+	t.Helper()
+	installs, err := Recount(keys, func(each func(event.Event)) error {
+		for _, e := range log {
+			each(e)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return installs
 }
 
 // views reads every key of the log.

@@ -11,30 +11,45 @@ type install struct {
 	key     []byte
 	barrier crdt.Barrier
 	counter crdt.Counter
-	newest  hlc.Timestamp    // newest increment, zero when none
-	seqs    map[string]int64 // highest sequence number per origin, for information
 }
 
-// NewInstall computes the install of a key from every event of it with a stamp
-// >= the RepairKey's Since, this batch's included. Order and duplicates do not
-// matter.
-func NewInstall(key []byte, events []event.Event) Install {
-	var k crdt.Key
-	in := install{key: key, seqs: map[string]int64{}}
-	for _, e := range events {
-		switch e.Args.(type) {
-		case event.Incr:
-			in.seqs[e.Origin] = max(in.seqs[e.Origin], e.Seq)
-			k.Apply(e)
-		case event.Set, event.Del:
-			k.Apply(e)
+// Recount computes the installs that a RepairError asks for. replay hands over
+// every event of the keys with a stamp >= the key's Since, those of the batch
+// first; order, repeats and events beside these do not matter. It is called
+// again when a barrier turned up late, and its error is returned.
+func Recount(keys []RepairKey, replay func(each func(event.Event)) error) ([]Install, error) {
+	counts, since := make(map[string]*crdt.Recount, len(keys)), make(map[string]hlc.Timestamp, len(keys))
+	for _, k := range keys {
+		counts[string(k.Key)], since[string(k.Key)] = new(crdt.Recount), k.Since
+	}
+	for again := true; again; {
+		err := replay(func(e event.Event) {
+			if c := counts[string(e.Key)]; c != nil && !e.HLC.Before(since[string(e.Key)]) {
+				c.Add(e)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		again = false
+		for _, c := range counts {
+			again = c.Again() || again
 		}
 	}
-	in.barrier, in.counter = k.Barrier(), k.Counter()
-	for _, inc := range k.Increments() {
-		in.newest = hlc.Max(in.newest, inc.HLC)
+	installs := make([]Install, len(keys))
+	for i, k := range keys {
+		c := counts[string(k.Key)]
+		installs[i] = Install{install{k.Key, c.Barrier(), c.Counter()}}
 	}
-	return Install{in}
+	return installs, nil
+}
+
+// newest returns the newest increment, zero when there is none.
+func newest(c crdt.Counter) (h hlc.Timestamp) {
+	for _, o := range c.Origins {
+		h = hlc.Max(h, o.Ring[len(o.Ring)-1].HLC)
+	}
+	return h
 }
 
 func (r *request) addInstall(in *install) {
@@ -43,11 +58,11 @@ func (r *request) addInstall(in *install) {
 	if b.Exists() {
 		stamp = stampBytes(b.HLC)
 	}
-	newest := []byte{}
-	if c.Current.Count+c.Renewed.Count > 0 {
-		newest = stampBytes(in.newest)
+	last := []byte{}
+	if h := newest(c); !h.IsZero() {
+		last = stampBytes(h)
 	}
-	r.push(stamp, string(b.Op), b.Value, expiryText(b.ExpireAtMS), newest,
+	r.push(stamp, string(b.Op), b.Value, expiryText(b.ExpireAtMS), last,
 		c.Current.Sum.String(), c.Current.Count, c.Renewed.Sum.String(), c.Renewed.Count, len(c.Origins))
 	for _, o := range c.Origins {
 		ring := []byte{byte(len(o.Ring))}
@@ -58,6 +73,6 @@ func (r *request) addInstall(in *install) {
 		if !o.Folded.IsZero() {
 			fold = stampBytes(o.Folded)
 		}
-		r.push(o.Origin, in.seqs[o.Origin], ring, fold)
+		r.push(o.Origin, o.Seq, ring, fold)
 	}
 }

@@ -258,7 +258,7 @@ func TestRepairBeforeTheFirstWrite(t *testing.T) {
 		if after := snapshot(t, db); after != before {
 			t.Fatalf("before\n%s\nafter\n%s", before, after)
 		}
-		b.Installs = []Install{NewInstall([]byte("n"), append(log[20:], late))}
+		b.Installs = recount(t, repair.Keys, append(log, late))
 		if got := mustApply(t, db, b); !slices.Equal(got, []event.Outcome{event.Applied, event.Applied}) {
 			t.Fatalf("outcomes %v", got)
 		}

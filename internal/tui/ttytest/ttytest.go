@@ -29,7 +29,7 @@ type TTY struct {
 	mu     sync.Mutex
 	output []byte
 	grown  chan struct{} // closed and renewed with every output
-	drawn  int           // how much of the output was looked at
+	typed  int           // how much had been written at the last input
 }
 
 // Start runs cmd in a terminal of a size. It is killed when the test ends.
@@ -97,6 +97,7 @@ func (tty *TTY) read() {
 
 // Resize changes the size of the terminal, which its program is told.
 func (tty *TTY) Resize(width, height uint16) {
+	tty.mark()
 	if err := unix.IoctlSetWinsize(int(tty.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: width, Row: height}); err != nil {
 		tty.t.Fatal(err)
 	}
@@ -104,9 +105,16 @@ func (tty *TTY) Resize(width, height uint16) {
 
 // Type sends keys.
 func (tty *TTY) Type(keys string) {
+	tty.mark()
 	if _, err := tty.master.WriteString(keys); err != nil {
 		tty.t.Fatal(err)
 	}
+}
+
+func (tty *TTY) mark() {
+	tty.mu.Lock()
+	defer tty.mu.Unlock()
+	tty.typed = len(tty.output)
 }
 
 // Signal sends a signal to the program.
@@ -118,21 +126,16 @@ func (tty *TTY) Signal(s os.Signal) {
 
 const patience = 60 * time.Second
 
-// WaitFor waits until the program has written a text since the last WaitFor;
-// styles within the text do not matter.
+// WaitFor waits until the program has written a text since the last input, in
+// whatever order with others; styles within the text do not matter.
 func (tty *TTY) WaitFor(text string) {
 	tty.t.Helper()
 	deadline := time.After(patience)
 	for {
 		tty.mu.Lock()
-		written, places := visible(tty.output[tty.drawn:])
-		at := bytes.Index(written, []byte(text))
-		if at >= 0 {
-			tty.drawn += places[at+len(text)-1] + 1
-		}
-		grown := tty.grown
+		written, grown := visible(tty.output[tty.typed:]), tty.grown
 		tty.mu.Unlock()
-		if at >= 0 {
+		if bytes.Contains(written, []byte(text)) {
 			return
 		}
 		select {
@@ -143,11 +146,11 @@ func (tty *TTY) WaitFor(text string) {
 	}
 }
 
-// visible takes the escape sequences out and says where each byte stood.
-func visible(output []byte) (text []byte, places []int) {
+// visible takes the escape sequences out.
+func visible(output []byte) (text []byte) {
 	for i := 0; i < len(output); i++ {
 		if output[i] != 0x1b {
-			text, places = append(text, output[i]), append(places, i)
+			text = append(text, output[i])
 			continue
 		}
 		i++
@@ -159,7 +162,7 @@ func visible(output []byte) (text []byte, places []int) {
 			}
 		}
 	}
-	return text, places
+	return text
 }
 
 // Ended waits for the end of the program and returns its exit status and all it

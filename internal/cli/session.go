@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab/datadir"
 	"github.com/geokv/geokv/internal/out"
@@ -171,20 +172,62 @@ func (s *session) connect(ctx context.Context, n need) (backend, error) {
 	return r, nil
 }
 
-// running finds the embedded cluster that runs on this machine. Without --data
-// and --memory one that keeps nothing on disk is found too.
+// running finds the embedded cluster that runs on this machine.
 func (s *session) running() (datadir.Cluster, string, error) {
-	path, err := s.dataDir()
+	path, err := s.runningDir()
 	if err != nil {
 		return datadir.Cluster{}, "", err
 	}
-	running, token, err := datadir.Find(path)
-	if err != nil && !s.memory && s.data == "" && s.getenv("GEOKV_DATA") == "" {
-		if inMemory, token, err := datadir.Find(datadir.Runtime(s.getenv)); err == nil {
-			return inMemory, token, nil
+	return datadir.Find(path)
+}
+
+// runningDir is the data directory of the cluster that runs on this machine, if
+// any: without --data and --memory one that keeps nothing on disk is found too.
+func (s *session) runningDir() (string, error) {
+	path, err := s.dataDir()
+	if err != nil || s.memory || s.data != "" || s.getenv("GEOKV_DATA") != "" {
+		return path, err
+	}
+	if _, _, err := datadir.Find(path); err != nil {
+		if _, _, err := datadir.Find(datadir.Runtime(s.getenv)); err == nil {
+			return datadir.Runtime(s.getenv), nil
 		}
 	}
-	return running, token, err
+	return path, nil
+}
+
+// locationFlags repeats what commands in another terminal need to find the
+// cluster that this one is about.
+func (s *session) locationFlags() string {
+	flags := ""
+	if s.config != "" {
+		flags = " --config " + s.shellPath(s.config)
+	}
+	switch {
+	case s.data != "":
+		flags += " --data " + s.shellPath(s.data)
+	case s.memory:
+		flags += " --memory"
+	}
+	return flags
+}
+
+// tokenWord is what a shell puts in for the token of the cluster's API.
+func (s *session) tokenWord() (string, error) {
+	cfg, err := s.loadConfig()
+	if err != nil || cfg.External() || s.getenv("GEOKV_TOKEN") != "" {
+		return "$GEOKV_TOKEN", err
+	}
+	path, err := s.runningDir()
+	return "$(cat " + s.shellPath(datadir.TokenFile(path)) + ")", err
+}
+
+// shellPath names a file wherever the shell is.
+func (s *session) shellPath(path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.env.Dir, path)
+	}
+	return event.QuoteWords([]string{path})
 }
 
 func (s *session) token(found string) string {

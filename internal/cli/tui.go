@@ -89,7 +89,12 @@ func (s *session) tuiScreen(o tuiOptions) (tui.Options, error) {
 	if err != nil {
 		return tui.Options{}, err
 	}
+	token, err := s.tokenWord()
+	if err != nil {
+		return tui.Options{}, err
+	}
 	options := tui.Options{
+		Program: "geokv" + s.locationFlags(), Token: token,
 		Theme: theme, ASCII: o.ascii, NoColor: !colored, NoMouse: o.noMouse, In: s.env.In, Out: s.env.Out,
 	}
 	for _, share := range sim.Mix() {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -177,7 +176,7 @@ func (s *session) announce(h home, d started) error {
 	if h.fresh {
 		p.Printf("token     %s   (for writes over HTTP; kept in the data directory)\n", h.token)
 	} else {
-		p.Printf("token     in %s   (for writes over HTTP)\n", filepath.Join(d.Data, "token"))
+		p.Printf("token     in %s   (for writes over HTTP)\n", datadir.TokenFile(d.Data))
 	}
 	p.Printf("\nready after %s. ", out.Duration(time.Duration(d.ReadyMS)*time.Millisecond))
 	if d.Rebuilding {
@@ -188,15 +187,4 @@ func (s *session) announce(h home, d started) error {
 	p.Printf("  geokv produce incr sales:total 1 --region eu --wait-all%s\n", hint)
 	p.Printf("  geokv get sales:total --region all%s\n  geokv tail%s\n  geokv status --watch%s\n\nCtrl-C ends.\n", hint, hint, hint)
 	return nil
-}
-
-// locationFlags repeats what other commands need to find this cluster.
-func (s *session) locationFlags() string {
-	switch {
-	case s.data != "":
-		return " --data " + s.data
-	case s.memory:
-		return " --memory"
-	}
-	return ""
 }

@@ -542,7 +542,7 @@ func TestKeysThatComeTogether(t *testing.T) {
 // The request that y offers for a link is one that the API takes: it wants JSON
 // and says so with 415 otherwise.
 func TestTheRequestForALinkIsComplete(t *testing.T) {
-	s := newScreen(t, 120, 40)
+	s := newScreenWith(t, 120, 40, Options{Regions: []string{"us", "eu", "ap"}, NoColor: true, Theme: ThemeDark, Token: "$(cat /d/token)"})
 	s.press("3")
 	words, err := event.SplitWords(s.equivalent())
 	if err != nil {
@@ -552,10 +552,19 @@ func TestTheRequestForALinkIsComplete(t *testing.T) {
 	if err := json.Unmarshal([]byte(words[slices.Index(words, "-d")+1]), &action); err != nil || action.Action != api.ActionCut {
 		t.Errorf("body %+v, error %v", action, err)
 	}
-	for _, want := range []string{"Authorization: Bearer $GEOKV_TOKEN", "Content-Type: application/json", "http://" + s.address() + "/api/lab/links/us/eu"} {
+	for _, want := range []string{"Authorization: Bearer $(cat /d/token)", "Content-Type: application/json", "http://" + s.address() + "/api/lab/links/us/eu"} {
 		if !slices.Contains(words, want) {
 			t.Errorf("%q lacks %q", words, want)
 		}
+	}
+}
+
+// A command line that y offers finds the cluster that is on the screen.
+func TestCommandLinesFindThisCluster(t *testing.T) {
+	s := newScreenWith(t, 120, 40, Options{Regions: []string{"us", "eu", "ap"}, NoColor: true, Theme: ThemeDark, Program: "geokv --data /d"})
+	s.press("2", "y")
+	if s.copied != "geokv --data /d tail" {
+		t.Errorf("copied %q", s.copied)
 	}
 }
 

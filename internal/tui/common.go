@@ -17,6 +17,8 @@ type common struct {
 	wall    func() time.Time
 	zone    *time.Location
 	api     string // address of the API at the start
+	program string // see Options
+	token   string
 	keys    []binding
 
 	renderer *lipgloss.Renderer

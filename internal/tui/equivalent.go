@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -46,14 +47,17 @@ func (m *Model) linkCommand(f geo.Flow) string {
 	if m.mirrors.cut(f) {
 		action = api.ActionHeal
 	}
-	return fmt.Sprintf(`curl -H "Authorization: Bearer $GEOKV_TOKEN" -H "Content-Type: application/json" -d '{"action":"%s"}' http://%s/api/lab/links/%s/%s`,
-		action, m.address(), f.From, f.To)
+	return fmt.Sprintf(`curl -H "Authorization: Bearer %s" -H "Content-Type: application/json" -d '{"action":"%s"}' http://%s/api/lab/links/%s/%s`,
+		m.c.token, action, m.address(), f.From, f.To)
 }
 
 // showCommand shows a command line and puts it on the clipboard.
 func (m *Model) showCommand(text string) tea.Cmd {
 	if text == "" {
 		return m.notify("there is no command for this", false)
+	}
+	if rest, ok := strings.CutPrefix(text, "geokv "); ok {
+		text = m.c.program + " " + rest
 	}
 	m.push(&commandBox{c: m.c, text: text})
 	return m.copy(text)

@@ -36,6 +36,10 @@ type Options struct {
 	API     string   // address of the API, until a report says another
 	Mix     []Share  // what simulated steps are made of
 
+	// For the command lines that it shows, in a shell's words.
+	Program string // geokv with the flags that find this cluster; default "geokv"
+	Token   string // the API's token; default "$GEOKV_TOKEN"
+
 	Theme   Theme
 	ASCII   bool // no characters beyond ASCII but in data
 	NoColor bool
@@ -114,6 +118,7 @@ func newCommon(ctx context.Context, o Options) *common {
 	}
 	c := &common{
 		ctx: ctx, source: o.Source, regions: o.Regions, wall: o.Wall, zone: o.Zone, api: o.API,
+		program: cmp.Or(o.Program, "geokv"), token: cmp.Or(o.Token, "$GEOKV_TOKEN"),
 		keys: keymap(), renderer: renderer, ascii: o.ASCII, glyphs: unicodeGlyphs, dark: true,
 	}
 	if c.wall == nil {

@@ -230,8 +230,11 @@ func NewSecret() string {
 	return hex.EncodeToString(b[:])
 }
 
+// TokenFile is where the data directory at path keeps its secret.
+func TokenFile(path string) string { return filepath.Join(path, tokenFile) }
+
 func readToken(path string) (string, error) {
-	name := filepath.Join(path, tokenFile)
+	name := TokenFile(path)
 	info, err := os.Stat(name)
 	if err != nil {
 		return "", fmt.Errorf("read token: %w", err)

@@ -61,8 +61,14 @@ type Step struct {
 	Ops  []event.Operation // each with its region
 }
 
-// Race reports whether the operations are to be sent at the same time.
-func (s Step) Race() bool { return s.Kind == InventoryRace }
+// parts returns the operations by who makes them one after the other: racers
+// are sent at the same time, each in a region of its own.
+func (s Step) parts() [][]event.Operation {
+	if s.Kind == InventoryRace {
+		return slices.Collect(slices.Chunk(s.Ops, 1))
+	}
+	return [][]event.Operation{s.Ops}
+}
 
 // Generator makes the steps of a seed. The sequence depends on the seed, the
 // regions alone, never on time or on what became of a write.

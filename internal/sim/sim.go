@@ -56,7 +56,7 @@ type Stats struct {
 	Rate    float64 // steps per second; Max at full speed
 	Seed    uint64
 	Steps   int64    // begun
-	Skipped int64    // not begun: their region had too many on their way
+	Skipped int64    // not begun, or not in a region that had too many on their way
 	Counts           // over all regions
 	Order   []string // the regions as given at Start
 	Regions map[string]Counts
@@ -176,7 +176,7 @@ func (s *Sim) Stats() Stats {
 
 // drive makes steps at the rate until the run ends.
 func (s *Sim) drive(ctx context.Context, r *run, o Options) {
-	d := &driver{sim: s, ctx: ctx, generator: NewGenerator(o.Seed, o.Regions), slots: map[string]chan struct{}{}}
+	d := &driver{sim: s, ctx: ctx, generator: NewGenerator(o.Seed, o.Regions), slots: map[string]chan struct{}{}, stuck: map[string]bool{}}
 	for _, region := range o.Regions {
 		d.slots[region] = make(chan struct{}, inFlightPerRegion)
 	}
@@ -250,33 +250,56 @@ type driver struct {
 	ctx       context.Context
 	generator *Generator
 	slots     map[string]chan struct{}
+	stuck     map[string]bool // regions without a place at the last try
 	steps     sync.WaitGroup
 }
 
 // begin starts a step. A region that does not answer must not hold up the
-// others: when it has too many steps on their way, this one is skipped, at full
-// speed after a moment's wait.
+// others: when it has too many on their way, its part of the step is skipped, at
+// full speed after a moment's wait.
 func (d *driver) begin(step Step, wait bool) {
-	slot := d.slots[step.Ops[0].Region]
-	if !take(d.ctx, slot, wait) {
-		d.sim.count(func(st *Stats) { st.Skipped++ })
-		return
+	type turn struct {
+		ops  []event.Operation
+		slot chan struct{}
 	}
-	d.sim.count(func(st *Stats) { st.Steps++ })
-	d.steps.Go(func() {
-		defer func() { <-slot }()
-		if !step.Race() {
-			for _, op := range step.Ops {
+	var turns []turn
+	parts := step.parts()
+	for _, ops := range parts {
+		if slot, ok := d.take(ops[0].Region, wait); ok {
+			turns = append(turns, turn{ops, slot})
+		}
+	}
+	d.sim.count(func(st *Stats) {
+		if len(turns) == len(parts) {
+			st.Steps++
+		} else {
+			st.Skipped++
+		}
+	})
+	for _, t := range turns {
+		d.steps.Go(func() {
+			defer func() { <-t.slot }()
+			for _, op := range t.ops {
+				if d.ctx.Err() != nil {
+					return
+				}
 				d.write(op)
 			}
-			return
-		}
-		var racers sync.WaitGroup
-		for _, op := range step.Ops {
-			racers.Go(func() { d.write(op) })
-		}
-		racers.Wait()
-	})
+		})
+	}
+}
+
+// take takes one of a region's places. A region that let us wait in vain is not
+// waited for again before it has a place, unless all are like that.
+func (d *driver) take(region string, wait bool) (slot chan struct{}, ok bool) {
+	slot = d.slots[region]
+	wait = wait && (!d.stuck[region] || len(d.stuck) == len(d.slots))
+	if ok = take(d.ctx, slot, wait); ok {
+		delete(d.stuck, region)
+	} else {
+		d.stuck[region] = true
+	}
+	return slot, ok
 }
 
 func take(ctx context.Context, slot chan struct{}, wait bool) bool {

@@ -50,15 +50,24 @@ func ReservedKey(key []byte) bool {
 	if bytes.HasPrefix(key, []byte("geokv:")) {
 		return true
 	}
-	colon := bytes.LastIndexByte(key, ':')
+	_, beside := Owner(key)
+	return beside
+}
+
+// Owner returns the user key that a name in Redis stands beside: k of k:meta, of
+// k:~late, of k:seq:us. No region is named meta or the like (package geo), so a
+// name has one owner.
+func Owner(name []byte) (key []byte, beside bool) {
+	colon := bytes.LastIndexByte(name, ':')
 	if colon < 0 {
-		return false
+		return nil, false
 	}
-	switch last := string(key[colon+1:]); last {
+	switch last := string(name[colon+1:]); last {
 	case "meta", "smeta", "zmeta", "hmeta", "xmeta", "~r", "~s", "~z", "~h", "~x", "~late":
-		return true
+		return name[:colon], true
 	default:
-		return bytes.HasSuffix(key[:colon], []byte(":seq")) && geo.ValidName(last)
+		key, beside = bytes.CutSuffix(name[:colon], []byte(":seq"))
+		return key, beside && geo.ValidName(last)
 	}
 }
 

@@ -59,6 +59,13 @@ func ValidName(name string) bool {
 	return true
 }
 
+// kept reports a name that no region may have: all stands for every region on
+// the command line, the others would make the counter part k:seq:<region> of a key
+// the meta hash of the key k:seq.
+func kept(name string) bool {
+	return slices.Contains([]string{"all", "meta", "smeta", "zmeta", "hmeta", "xmeta"}, name)
+}
+
 // Topology is the ordered, immutable list of a cluster's regions.
 type Topology struct{ regions []Region }
 
@@ -72,6 +79,8 @@ func NewTopology(regions ...Region) (Topology, error) {
 		switch {
 		case !ValidName(r.Name):
 			return Topology{}, fmt.Errorf("topology: region name %q does not match %s", r.Name, namePattern)
+		case kept(r.Name):
+			return Topology{}, fmt.Errorf("topology: no region can be named %q: geokv keeps the name for itself", r.Name)
 		case r.Index < 0 || r.Index >= MaxRegions:
 			return Topology{}, fmt.Errorf("topology: region %s has index %d, want 0 to %d", r.Name, r.Index, MaxRegions-1)
 		case names[r.Name]:

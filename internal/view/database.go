@@ -110,9 +110,8 @@ func (db *DB) withoutMeta(ctx context.Context, names []string) (foreign []string
 // ownerOf returns the user key that a sidecar or parked value belongs to, or
 // the name itself when it is no sidecar.
 func ownerOf(name string) string {
-	if !event.ReservedKey([]byte(name)) {
-		return name
+	if key, beside := event.Owner([]byte(name)); beside {
+		return string(key)
 	}
-	owner := name[:strings.LastIndexByte(name, ':')]
-	return strings.TrimSuffix(owner, ":seq")
+	return name
 }

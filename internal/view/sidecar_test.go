@@ -2,7 +2,10 @@ package view
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +27,9 @@ func checkSidecars(t testing.TB, db *DB, events []event.Event) {
 		if strings.HasPrefix(name, "geokv:") {
 			continue
 		}
-		owner := ownerOf(name)
+		owner, ok := ownerAmong(slices.Collect(maps.Keys(keys)), name)
 		k := keys[owner]
-		if k == nil {
+		if !ok {
 			t.Errorf("name %q belongs to no key", name)
 			continue
 		}
@@ -45,6 +48,22 @@ func checkSidecars(t testing.TB, db *DB, events []event.Event) {
 			checkElements(t, db, key, typ, meta)
 		}
 	}
+}
+
+// beside is what may follow a user key in the name of a key of geokv's.
+var beside = regexp.MustCompile(`^(:meta|:[szhx]meta|:seq:(us|eu|ap)|:~[rszhx]|:~late)?$`)
+
+// ownerAmong finds the key that a name belongs to, and that there is but one.
+func ownerAmong(keys []string, name string) (owner string, ok bool) {
+	for _, key := range keys {
+		if rest, follows := strings.CutPrefix(name, key); follows && beside.MatchString(rest) {
+			if ok {
+				panic(fmt.Sprintf("%q belongs to %q and to %q", name, owner, key))
+			}
+			owner, ok = key, true
+		}
+	}
+	return owner, ok
 }
 
 func allNames(t testing.TB, db *DB) []string {

@@ -13,14 +13,23 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 )
 
+// spreadKeys are keys in every partition; half of them could be the stem of
+// another's sidecars.
+func spreadKeys() (keys []string) {
+	for i := range 30 {
+		keys = append(keys, fmt.Sprint("key:", i), fmt.Sprintf("key:%d:seq", i))
+	}
+	return keys
+}
+
 // spread fills partitions 0 to 11 with random keys, each event in the partition
 // of its key, and leaves long work and a foreign key in every one.
 func spread(t *testing.T, db *DB) {
 	t.Helper()
 	ctx := context.Background()
 	var keys [][]byte
-	for i := range 60 {
-		keys = append(keys, fmt.Append(nil, "key:", i))
+	for _, key := range spreadKeys() {
+		keys = append(keys, []byte(key))
 	}
 	offsets := map[int32]int64{}
 	for _, e := range crdttest.Generate(seeded(5), crdttest.Options{Events: 400, Keys: keys}) {
@@ -51,7 +60,11 @@ func left(t *testing.T, db *DB) map[int32][]string {
 				fmt.Sscan(word, &p)
 			}
 		case name != "foreign":
-			p = geo.PartitionOf([]byte(ownerOf(name)))
+			owner, ok := ownerAmong(spreadKeys(), name)
+			if !ok {
+				t.Errorf("%q belongs to no key", name)
+			}
+			p = geo.PartitionOf([]byte(owner))
 		}
 		out[p] = append(out[p], name)
 	}

@@ -20,7 +20,7 @@ const DefaultNow int64 = 1_800_000_000_000
 // Options shape a history. Zero fields take their defaults.
 type Options struct {
 	Events    int          // default 60
-	Keys      [][]byte     // default: four, one of them not UTF-8
+	Keys      [][]byte     // default: four, one of them not UTF-8, one the stem of another's sidecars
 	Regions   []geo.Region // default: us, eu, ap
 	Producers int          // per region, default 2; each has its slot and clock
 	Ops       []event.Op   // default: all; naming one twice makes it twice as frequent
@@ -37,7 +37,7 @@ func (o Options) withDefaults() Options {
 		o.Events = 60
 	}
 	if len(o.Keys) == 0 {
-		o.Keys = [][]byte{[]byte("k"), []byte("cart:active"), []byte("ключ"), {0xff, 0x00, 'k'}}
+		o.Keys = [][]byte{[]byte("k"), []byte("k:seq"), []byte("ключ"), {0xff, 0x00, 'k'}}
 	}
 	if len(o.Regions) == 0 {
 		o.Regions = geo.Default().Regions()

@@ -163,7 +163,7 @@ func (w *world) describe() api.Lab {
 func (w *world) build() string {
 	w.Helper()
 	binary := filepath.Join(w.TempDir(), "geokv")
-	if text, err := exec.Command("go", "build", "-o", binary, "github.com/geokv/geokv/cmd/geokv").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/geokv/geokv/cmd/geokv").CombinedOutput(); err != nil {
 		w.Fatalf("build: %v\n%s", err, text)
 	}
 	return binary

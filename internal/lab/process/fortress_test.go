@@ -334,7 +334,7 @@ type said struct {
 // deadline, after which it is killed.
 func (f *fortress) geokv(binary, config string, args ...string) said {
 	f.Helper()
-	ctx, cancel := context.WithTimeout(f.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(f.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append(args, "--config", config)...)
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+f.TempDir(), "GEOKV_DATA="+f.TempDir())
@@ -343,7 +343,7 @@ func (f *fortress) geokv(binary, config string, args ...string) said {
 	began := time.Now()
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		stderr.WriteString("[killed after 15 s]")
+		stderr.WriteString("[killed after a minute]")
 	} else if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		f.Fatal(err)
 	}

@@ -245,20 +245,20 @@ func (m *Model) toggleSim() tea.Cmd {
 			return doneMsg{done: "simulator stopped", err: err, sim: &s}
 		})
 	}
-	return m.startSim(m.simulator.state.Rate)
+	return m.startSim(m.simulator.start())
 }
 
-func (m *Model) startSim(rate float64) tea.Cmd {
+func (m *Model) startSim(start api.SimStart) tea.Cmd {
 	source := m.c.source
 	return m.ask("starting the simulator", callTimeout, func(ctx context.Context) doneMsg {
-		s, err := source.StartSim(ctx, api.SimStart{Rate: rate})
+		s, err := source.StartSim(ctx, start)
 		return doneMsg{done: "simulator runs at " + perSecond(s.Rate), err: err, sim: &s}
 	})
 }
 
 func (m *Model) setRate(rate float64) tea.Cmd {
 	if !m.simulator.state.Running {
-		return m.startSim(rate)
+		return m.startSim(api.SimStart{Rate: rate})
 	}
 	source := m.c.source
 	m.simulator.state.Rate = rate // the next key starts from here, not from the answer

@@ -590,3 +590,25 @@ func TestPartsOfASetAreNotCompared(t *testing.T) {
 		t.Errorf("two whole sets: %v", got)
 	}
 }
+
+// TestTheSimulatorsCommandIsItsKey: y offers what the key would do, before the
+// first run of a server too, which then takes a rate of its own.
+func TestTheSimulatorsCommandIsItsKey(t *testing.T) {
+	for want, sim := range map[string]api.Sim{
+		"geokv sim start":           {},
+		"geokv sim start --rate 50": {Rate: 50},
+		"geokv sim stop":            {Rate: 50, Running: true},
+	} {
+		s := newScreen(t, 120, 40)
+		s.fake.sim = sim
+		s.look()
+		s.press("4", "y", "esc", "s")
+		call := fmt.Sprintf("sim start %g", sim.Rate)
+		if sim.Running {
+			call = "sim stop"
+		}
+		if problem := wantCalls(call)(s); problem != "" || s.copied != want {
+			t.Errorf("y offers %q, want %q; the key: %s", s.copied, want, problem)
+		}
+	}
+}

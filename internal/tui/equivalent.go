@@ -31,11 +31,7 @@ func (m *Model) equivalent() string {
 			return m.linkCommand(f)
 		}
 	case scopeSim:
-		s := m.simulator.state
-		if s.Running {
-			return "geokv sim stop"
-		}
-		return fmt.Sprintf("geokv sim start --rate %g", max(s.Rate, 1))
+		return m.simulator.command()
 	}
 	return "geokv status --watch"
 }

@@ -55,6 +55,22 @@ func (p *simPane) nextRate(up bool) float64 {
 	return rateSteps[0]
 }
 
+// start is what starting it asks for: the rate of the run before, or without one
+// whatever the server takes.
+func (p *simPane) start() api.SimStart { return api.SimStart{Rate: p.state.Rate} }
+
+// command is the command line that does what the start and stop key does.
+func (p *simPane) command() string {
+	switch start := p.start(); {
+	case p.state.Running:
+		return "geokv sim stop"
+	case start.Rate == 0:
+		return "geokv sim start"
+	default:
+		return fmt.Sprintf("geokv sim start --rate %g", start.Rate)
+	}
+}
+
 // View renders the pane as h lines of w cells.
 func (p *simPane) View(focused bool) []string {
 	c := p.c

@@ -173,7 +173,7 @@ func (t *tailRows) fromLog(ctx context.Context, b backend) error {
 	var newest []api.Observation
 	err := b.Log(ctx, t.plan.query, func(o api.Observation) error {
 		if t.plan.live {
-			t.printed[timeline.KeyOf(o)] = true
+			t.printed.Add(timeline.KeyOf(o))
 		}
 		if t.plan.filter.Match(subjectOf(timeline.NewRow(o))) {
 			newest = append(newest, o)

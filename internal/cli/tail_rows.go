@@ -23,7 +23,7 @@ type tailRows struct {
 	regions  []string
 	timeline *timeline.Timeline
 	waiting  []waitingRow // in order of first sight
-	printed  map[timeline.Key]bool
+	printed  timeline.Keys
 	header   bool
 }
 
@@ -35,7 +35,7 @@ type waitingRow struct {
 func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 	return &tailRows{
 		printer: p, plan: plan, regions: regions,
-		timeline: timeline.New(tailMemory), printed: map[timeline.Key]bool{},
+		timeline: timeline.New(tailMemory), printed: timeline.Keys{},
 	}
 }
 
@@ -43,7 +43,7 @@ func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 // regions have it.
 func (t *tailRows) history(o api.Observation) error {
 	if t.plan.live { // otherwise nothing comes twice, and the log may be long
-		t.printed[timeline.KeyOf(o)] = true
+		t.printed.Add(timeline.KeyOf(o))
 	}
 	return t.print(timeline.NewRow(o), o)
 }
@@ -53,11 +53,11 @@ func (t *tailRows) history(o api.Observation) error {
 func (t *tailRows) observe(o api.Observation, now time.Time) error {
 	key := timeline.KeyOf(o)
 	row, fresh := t.timeline.Add(o)
-	if t.printed[key] {
+	if t.printed.Has(key) {
 		return nil
 	}
 	if row.Done(t.regions) || t.printer.Format != out.Table {
-		t.printed[key] = true
+		t.printed.Add(key)
 		return t.print(row, o)
 	}
 	if fresh {
@@ -66,15 +66,12 @@ func (t *tailRows) observe(o api.Observation, now time.Time) error {
 	return nil
 }
 
-// overdue prints what has waited long enough, and forgets what was printed.
+// overdue prints what has waited long enough.
 func (t *tailRows) overdue(now time.Time) error {
-	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed[timeline.KeyOf(t.waiting[0].first)]) {
+	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed.Has(timeline.KeyOf(t.waiting[0].first))) {
 		if err := t.printWaiting(); err != nil {
 			return err
 		}
-	}
-	if len(t.printed) > 4*tailMemory {
-		t.printed = map[timeline.Key]bool{}
 	}
 	return nil
 }
@@ -84,10 +81,10 @@ func (t *tailRows) printWaiting() error {
 	key := timeline.KeyOf(first)
 	t.waiting = t.waiting[1:]
 	row, known := t.timeline.Get(key)
-	if !known || t.printed[key] {
+	if !known || t.printed.Has(key) {
 		return nil
 	}
-	t.printed[key] = true
+	t.printed.Add(key)
 	return t.print(row, first)
 }
 

@@ -279,7 +279,7 @@ func (m *Model) doLink(a action) (tea.Cmd, bool) {
 	}
 	switch a {
 	case actCut:
-		return m.cutLink(f), true
+		return m.askCutLink(f), true
 	case actHeal:
 		return m.healLink(f), true
 	case actDelay:
@@ -288,8 +288,13 @@ func (m *Model) doLink(a action) (tea.Cmd, bool) {
 	return nil, false
 }
 
-func (m *Model) cutLink(f geo.Flow) tea.Cmd {
-	return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink)
+func (m *Model) askCutLink(f geo.Flow) tea.Cmd {
+	m.push(&confirm{c: m.c, question: "cut " + m.flowText(f) + "?",
+		effect: fmt.Sprintf("Nothing from %s reaches %s over this link until you heal it; the other direction goes on.", f.From, f.To),
+		do: func() tea.Cmd {
+			return m.links("cutting "+m.flowText(f), m.flowText(f)+" is cut", []geo.Flow{f}, Faults.CutLink)
+		}})
+	return nil
 }
 
 func (m *Model) healLink(f geo.Flow) tea.Cmd {

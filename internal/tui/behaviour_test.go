@@ -342,7 +342,7 @@ func TestRefusalsAreSaid(t *testing.T) {
 	if problem := wantText("refused", "the token is wrong", "see GEOKV_TOKEN")(s); problem != "" {
 		t.Error(problem)
 	}
-	s.press("esc", "3", "c")
+	s.press("esc", "3", "c", "y")
 	if problem := wantText("the token is wrong")(s); problem != "" {
 		t.Error(problem)
 	}
@@ -358,7 +358,7 @@ func TestFaultsThatTheStackDoesNotOffer(t *testing.T) {
 	s.lab = nil
 	s.look()
 	s.fake.take()
-	for _, keys := range [][]string{{"3", "c"}, {"3", "d"}, {"1", "r"}, {"1", "c", "y"}} {
+	for _, keys := range [][]string{{"3", "c", "y"}, {"3", "d"}, {"1", "r"}, {"1", "c", "y"}} {
 		s.notice = notice{}
 		s.press(keys...)
 		if problem := both(wantText("faults cannot be injected here", "no lab"), wantCalls())(s); problem != "" {
@@ -609,6 +609,34 @@ func TestTheSimulatorsCommandIsItsKey(t *testing.T) {
 		}
 		if problem := wantCalls(call)(s); problem != "" || s.copied != want {
 			t.Errorf("y offers %q, want %q; the key: %s", s.copied, want, problem)
+		}
+	}
+}
+
+// TestWhatHurtsAsksFirst: a cut of a region or of a link and a stop ask, by key
+// and by name alike, and no means no. What mends does not ask.
+func TestWhatHurtsAsksFirst(t *testing.T) {
+	for _, hurt := range []struct {
+		name  string
+		ask   func(s *screen)
+		calls []string
+		done  string
+	}{
+		{"key on a link", func(s *screen) { s.press("3", "c") }, []string{"cut us->eu"}, "us→eu is cut"},
+		{"a link by name", func(s *screen) { s.press(":"); s.typeText("cut us ap"); s.press("enter") }, []string{"cut us->ap"}, "us→ap is cut"},
+		{"key on a region", func(s *screen) { s.press("1", "c") }, []string{"cut us->eu", "cut us->ap", "cut eu->us", "cut ap->us"}, "us is cut off"},
+		{"key that stops", func(s *screen) { s.press("1", "x") }, []string{"stop us"}, "us is stopped"},
+	} {
+		s := newScreen(t, 120, 40)
+		hurt.ask(s)
+		s.press("n")
+		if problem := both(wantCalls(), wantText("nothing was done"))(s); problem != "" {
+			t.Errorf("%s, n: %s", hurt.name, problem)
+		}
+		hurt.ask(s)
+		s.press("y")
+		if problem := both(wantCalls(hurt.calls...), wantText(hurt.done))(s); problem != "" {
+			t.Errorf("%s, y: %s", hurt.name, problem)
 		}
 	}
 }

@@ -268,7 +268,7 @@ func runCut(m *Model, args []string) (tea.Cmd, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.cutLink(f), nil
+		return m.askCutLink(f), nil
 	}
 	return nil, wrongArgs("cut")
 }

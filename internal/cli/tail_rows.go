@@ -14,7 +14,7 @@ import (
 	"github.com/geokv/geokv/internal/timeline"
 )
 
-const tailMemory = 20_000 // events whose regions are still being joined
+const tailMemory = 20_000 // events that wait for their regions
 
 // tailRows joins observations into one line per event and prints each once.
 type tailRows struct {
@@ -52,16 +52,18 @@ func (t *tailRows) history(o api.Observation) error {
 // they need not wait for its regions.
 func (t *tailRows) observe(o api.Observation, now time.Time) error {
 	key := timeline.KeyOf(o)
-	row, fresh := t.timeline.Add(o)
 	if t.printed.Has(key) {
 		return nil
 	}
+	row, fresh := t.timeline.Add(o)
 	if row.Done(t.regions) || t.printer.Format != out.Table {
-		t.printed.Add(key)
-		return t.print(row, o)
+		return t.printOnce(key, row, o)
 	}
 	if fresh {
 		t.waiting = append(t.waiting, waitingRow{o, now})
+	}
+	if len(t.waiting) >= tailMemory { // the timeline would give up the oldest
+		return t.printWaiting()
 	}
 	return nil
 }
@@ -76,16 +78,23 @@ func (t *tailRows) overdue(now time.Time) error {
 	return nil
 }
 
+// printWaiting prints the event that waits longest, unless it was complete
+// before and is printed.
 func (t *tailRows) printWaiting() error {
 	first := t.waiting[0].first
 	key := timeline.KeyOf(first)
 	t.waiting = t.waiting[1:]
-	row, known := t.timeline.Get(key)
-	if !known || t.printed.Has(key) {
+	row, waits := t.timeline.Get(key)
+	if !waits {
 		return nil
 	}
+	return t.printOnce(key, row, first)
+}
+
+func (t *tailRows) printOnce(key timeline.Key, row timeline.Row, o api.Observation) error {
 	t.printed.Add(key)
-	return t.print(row, first)
+	t.timeline.Forget(key)
+	return t.print(row, o)
 }
 
 func (t *tailRows) flush() error {

@@ -67,3 +67,17 @@ func TestTailPrintsNoEventTwice(t *testing.T) {
 		t.Errorf("%d of %d events were printed again", again, log)
 	}
 }
+
+// More events than are kept waiting come while a region is away: the oldest are
+// printed before their time, and none is left out.
+func TestTailPrintsWhatItCannotKeepWaiting(t *testing.T) {
+	rows, stdout := tailing(t)
+	const burst = tailMemory + 5000
+	for seq := range int64(burst) {
+		must(t, rows.observe(seenAt("us", seq+1), tailStart))
+	}
+	must(t, rows.overdue(tailStart.Add(time.Minute)))
+	if printed := strings.Count(stdout.String(), "\n"); printed != burst {
+		t.Errorf("%d of %d events were printed", printed, burst)
+	}
+}

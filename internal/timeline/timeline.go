@@ -82,9 +82,16 @@ func (t *Timeline) Add(o api.Observation) (row Row, fresh bool) {
 
 func (t *Timeline) evict() {
 	for len(t.rows) > t.capacity {
-		oldest := t.touched.Back()
-		delete(t.rows, oldest.Value.(*tracked).key)
-		t.touched.Remove(oldest)
+		t.Forget(t.touched.Back().Value.(*tracked).key)
+	}
+}
+
+// Forget gives up the row of an event, if there is one: a reader that is done
+// with it leaves its place to others.
+func (t *Timeline) Forget(key Key) {
+	if element, known := t.rows[key]; known {
+		delete(t.rows, key)
+		t.touched.Remove(element)
 	}
 }
 

@@ -85,6 +85,21 @@ func TestEvictsWhatWasTouchedLongestAgo(t *testing.T) {
 	}
 }
 
+func TestAForgottenRowLeavesItsPlace(t *testing.T) {
+	tl := New(2)
+	for seq := int64(1); seq <= 2; seq++ {
+		tl.Add(observe(api.KindSeen, "eu", seq, 1001, ""))
+	}
+	tl.Forget(KeyOf(observe(api.KindSeen, "eu", 2, 0, "")))
+	tl.Forget(KeyOf(observe(api.KindSeen, "eu", 9, 0, ""))) // never there
+	tl.Add(observe(api.KindSeen, "eu", 3, 1001, ""))
+	for seq, want := range map[int64]bool{1: true, 2: false, 3: true} {
+		if _, ok := tl.Get(KeyOf(observe(api.KindSeen, "eu", seq, 0, ""))); ok != want {
+			t.Errorf("seq %d is there: %v, want %v", seq, ok, want)
+		}
+	}
+}
+
 func TestRowsAreCopies(t *testing.T) {
 	tl := New(2)
 	row, _ := tl.Add(observe(api.KindSeen, "eu", 1, 1001, ""))

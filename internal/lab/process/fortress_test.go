@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/lab/process"
 	"github.com/geokv/geokv/internal/stack"
 )
 
@@ -63,12 +64,17 @@ func newFortress(t *testing.T) *fortress {
 	} {
 		f.file(name, []byte(password+"\n"))
 	}
-	f.redis = f.startRedis()
-	apicurio := f.startRegistry()
-	f.startKafka()
+	addrs, err := process.FreeAddrs(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.kafka, f.inside, f.redis, f.plainRegistry = addrs[0], addrs[1], addrs[2], addrs[3]
+	f.startRedis()
+	f.startRegistry()
+	f.startKafka(addrs[4])
 	f.awaitPort("Kafka", f.kafka)
-	f.awaitPort("the registry", apicurio)
-	f.guardRegistry(apicurio, certificate, key)
+	f.awaitPort("the registry", f.plainRegistry)
+	f.guardRegistry(certificate, key)
 	return f
 }
 
@@ -79,16 +85,6 @@ func (f *fortress) file(name string, text []byte) string {
 		f.Fatal(err)
 	}
 	return path
-}
-
-func (f *fortress) freeAddr() string {
-	f.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // run starts a server that ends with the test.
@@ -130,10 +126,8 @@ func (f *fortress) java(kind string, args ...string) *exec.Cmd {
 	return exec.Command(f.parts.Java, append(all, args...)...)
 }
 
-func (f *fortress) startKafka() {
+func (f *fortress) startKafka(controller string) {
 	f.Helper()
-	f.kafka, f.inside = f.freeAddr(), f.freeAddr()
-	controller := f.freeAddr()
 	const scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 	file := f.file("broker.properties", []byte(strings.Join([]string{
 		"process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@" + controller,
@@ -161,37 +155,33 @@ func (f *fortress) startKafka() {
 
 // startRedis starts a Redis whose user geokv may do what a view needs and no
 // administration.
-func (f *fortress) startRedis() string {
+func (f *fortress) startRedis() {
 	f.Helper()
-	addr := f.freeAddr()
-	_, port, _ := net.SplitHostPort(addr)
+	_, port, _ := net.SplitHostPort(f.redis)
 	file := f.file("redis.conf", []byte(strings.Join([]string{
 		"bind 127.0.0.1", "port 0", "tls-port " + port, "tls-auth-clients no", `save ""`,
 		"tls-cert-file " + filepath.Join(f.dir, "server.crt"), "tls-key-file " + filepath.Join(f.dir, "server.key"), "tls-ca-cert-file " + f.caFile,
 		"user default off", "user geokv on >" + redisPassword + " ~* &* +@all -@admin", "user admin on >admin ~* &* +@all", "",
 	}, "\n")))
 	f.run("redis", exec.Command(f.parts.Redis, file))
-	f.awaitPort("Redis", addr)
-	return addr
+	f.awaitPort("Redis", f.redis)
 }
 
-func (f *fortress) startRegistry() string {
+func (f *fortress) startRegistry() {
 	f.Helper()
-	addr := f.freeAddr()
-	_, port, _ := net.SplitHostPort(addr)
+	_, port, _ := net.SplitHostPort(f.plainRegistry)
 	f.run("registry", f.java("registry", "-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port="+port, "-Dquarkus.log.level=WARN",
 		"-Dapicurio.storage.kind=sql", "-Dapicurio.storage.sql.kind=h2", "-Dapicurio.datasource.url=jdbc:h2:mem:registry", "-jar", f.parts.Runner))
-	return addr
 }
 
 // guardRegistry puts TLS and a password before the registry.
-func (f *fortress) guardRegistry(behind string, certificate, key []byte) {
+func (f *fortress) guardRegistry(certificate, key []byte) {
 	f.Helper()
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		f.Fatal(err)
 	}
-	target := &url.URL{Scheme: "http", Host: behind}
+	target := &url.URL{Scheme: "http", Host: f.plainRegistry}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
@@ -206,10 +196,10 @@ func (f *fortress) guardRegistry(behind string, certificate, key []byte) {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server.StartTLS()
 	f.Cleanup(server.Close)
-	f.registry, f.plainRegistry = server.Listener.Addr().String(), behind
+	f.registry = server.Listener.Addr().String()
 	w := world{T: f.T}
 	w.await("the registry answers", time.Minute, func() error {
-		answer, err := http.Get("http://" + behind + "/apis/ccompat/v7/subjects")
+		answer, err := http.Get("http://" + f.plainRegistry + "/apis/ccompat/v7/subjects")
 		if err == nil {
 			answer.Body.Close()
 			if answer.StatusCode != http.StatusOK {

@@ -44,3 +44,20 @@ func TestDamagedPortsFileIsNoHindrance(t *testing.T) {
 		t.Errorf("ports %+v, %v", p, err)
 	}
 }
+
+// A port from which systems serve outgoing connections may be gone when the
+// server that was to have it starts.
+func TestPortsAreBelowThoseOfOutgoingConnections(t *testing.T) {
+	addrs, err := FreeAddrs(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, addr := range addrs {
+		_, port, err := net.SplitHostPort(addr)
+		if n, _ := strconv.Atoi(port); err != nil || n < 20000 || n >= 32000 || seen[port] {
+			t.Errorf("address %s, %v", addr, err)
+		}
+		seen[port] = true
+	}
+}

@@ -52,7 +52,7 @@ func (b *Bridge) append(op event.Operation, id string, settle func(*pending)) (*
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, fail.New(fail.Unavailable, "write to %s: the bridge is closing", b.cfg.Region.Name)
+		return nil, b.closing()
 	}
 	e, record, err := b.prepare(op, id)
 	if err != nil {
@@ -68,6 +68,10 @@ func (b *Bridge) append(op event.Operation, id string, settle func(*pending)) (*
 	}
 	b.lane.taken[record.Partition] = e.Seq
 	return p, nil
+}
+
+func (b *Bridge) closing() error {
+	return fail.New(fail.Unavailable, "write to %s: the bridge is closing", b.cfg.Region.Name)
 }
 
 // prepare builds the next event and its record. Called with mu held; takes no

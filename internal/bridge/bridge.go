@@ -202,6 +202,9 @@ func (b *Bridge) Plan(ctx context.Context, op event.Operation) (event.Event, int
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return event.Event{}, 0, b.closing()
+	}
 	e, record, err := b.prepare(op, id)
 	return e, record.Partition, err
 }
@@ -227,7 +230,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
-			b.tend(ctx)
+			if ctx.Err() == nil { // both may have happened
+				b.tend(ctx)
+			}
 		}
 	}
 }

@@ -210,23 +210,32 @@ func (b *Bridge) settle(a *attempt, p *pending) {
 		b.attempts.forget(a)
 	default:
 		a.conclude(&receipt, nil)
-		b.remember(a)
+		b.remember(context.Background(), a)
 	}
 }
 
 // remember puts a final receipt into the table; until it is there, the attempt
 // answers repeats from memory and Run tries again.
-func (b *Bridge) remember(a *attempt) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.GuardTimeout)
+func (b *Bridge) remember(ctx context.Context, a *attempt) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
 	defer cancel()
 	entry := idEntry{Digest: a.digest, Receipt: a.receipt}.bytes()
 	stored, err := b.cfg.Leases.StoreReceipt(ctx, a.id, a.reserved(), entry, rememberFor)
 	if err == nil && !stored { // the table was flushed, or an earlier try took effect
-		_, _, err = b.cfg.Leases.ReserveID(ctx, a.id, entry, rememberFor)
+		var existing []byte
+		existing, stored, err = b.cfg.Leases.ReserveID(ctx, a.id, entry, rememberFor)
+		stored = stored || !b.reservedHere(existing)
 	}
-	if err == nil {
+	if err == nil && stored {
 		b.attempts.forget(a)
 	}
+}
+
+// reservedHere tells a reservation of our own, which was renewed meanwhile, from
+// an answer.
+func (b *Bridge) reservedHere(existing []byte) bool {
+	var entry idEntry
+	return json.Unmarshal(existing, &entry) == nil && entry.Holder == b.holder && entry.Receipt == nil
 }
 
 // giveUp frees the id of a write that is certainly not in the log. Best effort:
@@ -244,10 +253,13 @@ func (b *Bridge) giveUp(a *attempt) {
 func (b *Bridge) tendAttempts(ctx context.Context) {
 	slot, leased := b.leasedSlot()
 	for _, a := range b.attempts.all() {
+		if ctx.Err() != nil {
+			return // the next time
+		}
 		select {
 		case <-a.done:
 			if a.receipt != nil && a.receipt.Outcome == event.Durable {
-				b.remember(a)
+				b.remember(ctx, a)
 			}
 			continue
 		default:

@@ -12,22 +12,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/geokv/geokv/internal/addrtest"
 	"github.com/geokv/geokv/internal/config"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/view/redistest"
 )
-
-// nowhere is an address where nobody listens.
-func nowhere(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // admitted asks the parts of one region whose Kafka and Redis are at addresses
 // and whose registry is away, and returns what was logged.
@@ -40,7 +30,7 @@ func admitted(ctx context.Context, t *testing.T, kafka, redis string) (string, e
 	var log bytes.Buffer
 	err = Admit(ctx, Config{
 		Cluster: config.Cluster{
-			Topology: topology, Registry: config.Registry{URL: "http://" + nowhere(t)},
+			Topology: topology, Registry: config.Registry{URL: "http://" + addrtest.Refusing(t)},
 			Regions: []config.RegionEndpoint{{
 				Region: topology.Regions()[0], Brokers: []string{kafka}, RedisURL: config.URL("redis://" + redis),
 			}},
@@ -51,7 +41,7 @@ func admitted(ctx context.Context, t *testing.T, kafka, redis string) (string, e
 }
 
 func TestAdmitWaitsForWhatIsAway(t *testing.T) {
-	log, err := admitted(t.Context(), t, nowhere(t), nowhere(t))
+	log, err := admitted(t.Context(), t, addrtest.Refusing(t), addrtest.Refusing(t))
 	if err != nil {
 		t.Errorf("refused: %v", err)
 	}
@@ -68,7 +58,7 @@ func TestAdmitRefusesARefusedLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer broker.Close()
-	_, err = admitted(t.Context(), t, broker.ListenAddrs()[0], nowhere(t))
+	_, err = admitted(t.Context(), t, broker.ListenAddrs()[0], addrtest.Refusing(t))
 	if fail.CodeOf(err) != fail.NotAllowed || !strings.Contains(err.Error(), "region us") || !strings.Contains(fail.HintOf(err), "kafka.sasl") {
 		t.Errorf("got %v, hint %q", err, fail.HintOf(err))
 	}
@@ -93,13 +83,14 @@ func TestAdmitAsksTheOthersBesideASilentKafka(t *testing.T) {
 
 // A replica becomes a master when a failover ends; settings do not change by themselves.
 func TestAdmitWaitsForAReplica(t *testing.T) {
-	replica := redistest.Start(t, "--replicaof", "127.0.0.1 1")
-	log, err := admitted(t.Context(), t, nowhere(t), replica.Addr)
+	host, port, _ := net.SplitHostPort(addrtest.Refusing(t))
+	replica := redistest.Start(t, "--replicaof", host+" "+port)
+	log, err := admitted(t.Context(), t, addrtest.Refusing(t), replica.Addr)
 	if err != nil || !strings.Contains(log, "redis is a slave, a view needs a master") {
 		t.Errorf("a replica: %v, logged\n%s", err, log)
 	}
 	evicting := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
-	_, err = admitted(t.Context(), t, nowhere(t), evicting.Addr)
+	_, err = admitted(t.Context(), t, addrtest.Refusing(t), evicting.Addr)
 	if fail.CodeOf(err) != fail.NotAllowed || !strings.Contains(fail.HintOf(err), "noeviction") {
 		t.Errorf("a Redis that may evict: %v, hint %q", err, fail.HintOf(err))
 	}

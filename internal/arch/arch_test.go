@@ -69,7 +69,7 @@ var owners = map[string][]string{
 }
 
 // testOnly packages exist for tests and may not be linked into the binary.
-var testOnly = []string{"internal/labtest", "internal/polltest", "internal/crdt/crdttest", "internal/view/redistest", "internal/tui/ttytest", "internal/arch", "internal/proof", "internal/mutants"}
+var testOnly = []string{"internal/labtest", "internal/polltest", "internal/addrtest", "internal/crdt/crdttest", "internal/view/redistest", "internal/tui/ttytest", "internal/arch", "internal/proof", "internal/mutants"}
 
 type source struct {
 	pkg     string // folder below the module root

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/geokv/geokv/internal/addrtest"
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
@@ -102,14 +103,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := addrtest.Refusing(t)
 	c, err := New(Config{URL: address})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/geokv/geokv/internal/addrtest"
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/geo"
@@ -36,7 +37,7 @@ func TestReportOfRealParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	lost, err := view.Open(view.Config{URL: "redis://127.0.0.1:1", DB: -1})
+	lost, err := view.Open(view.Config{URL: "redis://" + addrtest.Refusing(t), DB: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

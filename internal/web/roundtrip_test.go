@@ -3,7 +3,6 @@ package web_test
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geokv/geokv/internal/addrtest"
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/crdt"
@@ -264,13 +264,7 @@ func TestProduceWithoutAnAnswerIsUnknown(t *testing.T) {
 }
 
 func TestProduceThatWasNeverSentHasFailed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	c, err := client.New(client.Config{URL: address})
+	c, err := client.New(client.Config{URL: addrtest.Refusing(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/geokv/geokv/internal/addrtest"
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/fail"
@@ -650,7 +651,7 @@ func TestFollowFailsAtOnceWhenItCannotBegin(t *testing.T) {
 	if err := f.client.Follow(t.Context(), client.Follow{Region: "mars"}, ignore); fail.CodeOf(err) != fail.NotFound {
 		t.Errorf("unknown region: %v", err)
 	}
-	c, err := client.New(client.Config{URL: "127.0.0.1:1"})
+	c, err := client.New(client.Config{URL: addrtest.Refusing(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

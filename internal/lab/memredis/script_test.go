@@ -3,9 +3,6 @@ package memredis
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/geokv/geokv/internal/polltest"
+	"github.com/geokv/geokv/internal/view/redistest"
 )
 
 // scriptCases are run here and on a real Redis; answers must agree.
@@ -98,30 +95,11 @@ func answer(ctx context.Context, c *redis.Client, source string) string {
 	return fmt.Sprintf("%T %v", v, v)
 }
 
-// realRedis starts a redis-server, or fails the test where CI must have one.
+// realRedis is a client of a redis-server that runs as long as the test.
 func realRedis(t *testing.T) *redis.Client {
 	t.Helper()
-	binary, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no redis-server in PATH")
-		}
-		t.Skip("no redis-server in PATH")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+	c := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
 	t.Cleanup(func() { c.Close() })
-	polltest.Until(t, "it answers", func() bool { return c.Ping(t.Context()).Err() == nil })
 	return c
 }
 

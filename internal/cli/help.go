@@ -84,7 +84,10 @@ Colour, first wins: --color, then
 A command finds its cluster in this order: --config or GEOKV_CONFIG; --data or
 --memory; geokv.yaml in the working directory or above it, then in the user's
 configuration directory; the cluster that geokv up runs in the data directory;
-without --data and GEOKV_DATA the one that geokv up --memory runs.`
+without --data and GEOKV_DATA the one that geokv up --memory runs.
+
+A file that is named has to name regions. With their addresses it is an external
+cluster; without, the regions of one that geokv up runs.`
 
 const operationsHelp = `Operations are written as in redis-cli:
 

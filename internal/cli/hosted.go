@@ -25,7 +25,7 @@ type home struct {
 // openHome takes the data directory for a cluster of the configured regions. The
 // home is to be closed in any case.
 func (s *session) openHome() (h home, topology geo.Topology, err error) {
-	cfg, err := s.loadConfig()
+	cfg, err := s.clusterConfig()
 	if err != nil {
 		return h, topology, err
 	}

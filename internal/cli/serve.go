@@ -51,7 +51,7 @@ func (s *session) serve(ctx context.Context, o serveOptions) error {
 	if o.http != "" {
 		flags = append(flags, config.Flag{Name: "--http", Key: "http.listen", Value: o.http})
 	}
-	cfg, err := s.loadConfig(flags...)
+	cfg, err := s.clusterConfig(flags...)
 	if err != nil {
 		return err
 	}

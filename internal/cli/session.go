@@ -87,8 +87,7 @@ func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
 	userDir, _ := os.UserConfigDir() // "" only means that no file is looked for there
 	o := config.Options{Path: s.config, Dir: s.env.Dir, UserDir: userDir, Environ: s.env.Environ, Others: otherVariables(), Hidden: testVariables(), Flags: flags}
 	cfg, err := config.Load(o)
-	named := s.config != "" || s.getenv("GEOKV_CONFIG") != ""
-	if !named && (s.data != "" || s.memory) && (err != nil || cfg.External()) {
+	if !s.namesConfig() && (s.data != "" || s.memory) && (err != nil || cfg.External()) {
 		o.Dir, o.UserDir = "", ""
 		cfg, err = config.Load(o)
 	}
@@ -97,6 +96,20 @@ func (s *session) loadConfig(flags ...config.Flag) (*config.Config, error) {
 		for _, line := range cfg.Unknown {
 			s.printer.Note("%s", out.Safe(line))
 		}
+	}
+	return cfg, err
+}
+
+// namesConfig reports whether a configuration file was named, rather than found.
+func (s *session) namesConfig() bool { return s.config != "" || s.getenv("GEOKV_CONFIG") != "" }
+
+// clusterConfig is loadConfig for what reaches or runs a cluster: a file that was
+// named for it says which one, or another would be taken in its place.
+func (s *session) clusterConfig(flags ...config.Flag) (*config.Config, error) {
+	cfg, err := s.loadConfig(flags...)
+	if err == nil && s.namesConfig() && len(cfg.Regions) == 0 {
+		return nil, fail.New(fail.Usage, "the configuration %s names no regions", cfg.File).
+			WithHint("list them as in examples/geokv.yaml; without --config and GEOKV_CONFIG the cluster on this machine is meant")
 	}
 	return cfg, err
 }
@@ -143,7 +156,7 @@ type need struct {
 // connect finds the cluster: an external one that a configuration names,
 // otherwise the one that `geokv up` runs in the data directory.
 func (s *session) connect(ctx context.Context, n need) (backend, error) {
-	cfg, err := s.loadConfig()
+	cfg, err := s.clusterConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +256,7 @@ const hintNameCluster = "write a geokv.yaml (examples/geokv.yaml) or name one wi
 // anyCluster is the configured cluster, else the one that runs here; hint is the
 // remedy when there is neither.
 func (s *session) anyCluster(verb, hint string) (config.Cluster, error) {
-	cfg, err := s.loadConfig()
+	cfg, err := s.clusterConfig()
 	if err != nil {
 		return config.Cluster{}, err
 	}

@@ -106,7 +106,7 @@ func (s *session) tuiScreen(o tuiOptions) (tui.Options, error) {
 // mayStartInside says whether nothing that the user named would be ignored by
 // starting a cluster: an external one that does not answer is an error.
 func (s *session) mayStartInside() bool {
-	cfg, err := s.loadConfig()
+	cfg, err := s.clusterConfig()
 	return err == nil && !cfg.External()
 }
 

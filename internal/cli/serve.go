@@ -74,14 +74,15 @@ func (s *session) serve(ctx context.Context, o serveOptions) error {
 	})
 }
 
-// host runs an App and its API around work, as together does.
+// host runs an App and its API around work, as together does. address is where
+// other commands on this machine reach it.
 func (s *session) host(ctx context.Context, a *app.App, h config.HTTP, lab web.Lab, work func(ctx context.Context, address string) error) error {
 	listener, err := net.Listen("tcp", h.Listen)
 	if err != nil {
 		_ = s.closeApp(a)
 		return cannotListen(err, h.Listen)
 	}
-	address := listener.Addr().String()
+	address := reachable(listener.Addr().String())
 	a.SetAPI("http://" + address)
 	server, err := s.newServer(a, h, lab)
 	if err != nil {
@@ -119,6 +120,16 @@ func together(ctx context.Context, a application, serve func() error, shutdown f
 	closed := a.Close(closing)
 	parts.Wait()
 	return errors.Join(worked, ran, served, shut, closed)
+}
+
+// reachable is where this machine reaches a listener: one on every interface has
+// no name of its own, and Go's take IPv4 at [::] too.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
 }
 
 func cannotListen(err error, listen string) error {

@@ -72,3 +72,15 @@ func TestPartsOutliveTheRequests(t *testing.T) {
 		})
 	}
 }
+
+// What listens everywhere is published where this machine reaches it.
+func TestReachableNamesNoWildcard(t *testing.T) {
+	for listen, want := range map[string]string{
+		"[::]:8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", ":8080": "127.0.0.1:8080",
+		"127.0.0.1:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "10.1.2.3:8080": "10.1.2.3:8080", "geokv.example:8080": "geokv.example:8080",
+	} {
+		if got := reachable(listen); got != want {
+			t.Errorf("%s is reached at %s, want %s", listen, got, want)
+		}
+	}
+}

@@ -279,7 +279,7 @@ func (s *session) served(ctx context.Context, cfg *config.Config, n need) backen
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	remote, err := newRemote(ctx, "http://"+cfg.HTTP.Listen, s.token(cfg.HTTP.Token.Reveal()))
+	remote, err := newRemote(ctx, "http://"+reachable(cfg.HTTP.Listen), s.token(cfg.HTTP.Token.Reveal()))
 	if err != nil {
 		s.log.Debug("no geokv serve answers, going to the cluster itself", "listen", cfg.HTTP.Listen, "error", err)
 		return nil

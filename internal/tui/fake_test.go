@@ -37,6 +37,7 @@ type fakeSource struct {
 	report api.Report
 	err    error // of every question
 	states map[string]api.RegionState
+	unread map[string]error                  // of a region's keys
 	keys   map[string]map[string]api.KeyPage // region, key
 	sim    api.Sim
 	lab    api.Lab
@@ -120,6 +121,9 @@ func (f *fakeSource) Status(context.Context) (api.Report, error) {
 func (f *fakeSource) State(_ context.Context, region string) (api.RegionState, error) {
 	defer f.lock()()
 	f.asked("state %s", region)
+	if err := f.unread[region]; err != nil {
+		return api.RegionState{}, err
+	}
 	return f.states[region], f.err
 }
 

@@ -172,6 +172,7 @@ func everyState(s *screen) {
 	r[0].LagEvents, r[0].LagMS = 3, 1200
 	r[0].Origins[2].LagEvents, r[0].Origins[2].LagMS, r[0].Origins[2].MirrorGap = 3, 1200, 12
 	r[1].State, r[1].Detail = api.StateCut, "cut: us->eu"
+	s.fake.report.Flows[0].State = api.FlowCut
 	r[2].State, r[2].Detail, r[2].Origins = api.StateDown, "kafka: connection refused", nil
 	r[3].State, r[3].RebuildPercent = api.StateRebuilding, 45
 	r[4].State, r[4].ClockOffsetMS = api.StateBlocked, -480

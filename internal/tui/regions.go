@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/fail"
 )
 
 // regionsPane shows every region: its state, how far it has come, and the demo
@@ -126,6 +127,20 @@ func (p *regionsPane) reportOf(name string) *api.RegionReport {
 		}
 	}
 	return nil
+}
+
+// condition is a region's state as the last look found it, "" when unknown: what
+// the report says, but a view that could not be read for being rebuilt is being
+// rebuilt, whatever the report, which came a moment later, makes of it.
+func (p *regionsPane) condition(i int) api.State {
+	r := p.reportOf(p.c.regions[i])
+	switch {
+	case r == nil || p.err != nil:
+		return ""
+	case fail.CodeOf(p.states[i].err) == fail.Rebuilding && (r.State == api.StateUp || r.State == api.StateCut):
+		return api.StateRebuilding
+	}
+	return r.State
 }
 
 // selectedRegion is the region under the cursor.

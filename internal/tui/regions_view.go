@@ -8,7 +8,6 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"github.com/geokv/geokv/internal/api"
-	"github.com/geokv/geokv/internal/fail"
 )
 
 // View renders the pane as h lines of w cells.
@@ -54,7 +53,7 @@ func (p *regionsPane) pane(i int, size rect, facts int, focused bool) []string {
 	w, h := size.w, size.h
 	name := c.regions[i]
 	selected := i == p.region
-	glyph, word, style := p.state(name)
+	glyph, word, style := p.state(i)
 	room := w - 6 - cells(glyph+word) - 2 // the state must be told, the name may be shortened
 	title := []span{{glyph + " ", style}, {shorten(name, room, c.ellipsis), c.origin(name).Bold(true)}, {" " + word, style}}
 	var right []span
@@ -75,12 +74,11 @@ func (p *regionsPane) pane(i int, size rect, facts int, focused bool) []string {
 }
 
 // state is a region's state as glyph, word and colour.
-func (p *regionsPane) state(name string) (glyph, word string, style lipgloss.Style) {
-	r := p.reportOf(name)
-	if r == nil || p.err != nil {
-		return p.c.unclear, "unknown", p.c.dim
+func (p *regionsPane) state(i int) (glyph, word string, style lipgloss.Style) {
+	if s := p.condition(i); s != "" {
+		return p.c.stateMark(s)
 	}
-	return p.c.stateMark(r.State)
+	return p.c.unclear, "unknown", p.c.dim
 }
 
 func (c *common) stateMark(s api.State) (glyph, word string, style lipgloss.Style) {
@@ -257,7 +255,7 @@ func (p *regionsPane) note(i int, r *api.RegionReport) (string, lipgloss.Style) 
 		return clean(r.Alarms[0].Code + ": " + r.Alarms[0].Message), c.bad
 	case r.Detail != "":
 		return clean(r.Detail), c.warn
-	case fail.CodeOf(p.states[i].err) == fail.Rebuilding:
+	case p.condition(i) == api.StateRebuilding:
 		return "its view is being rebuilt", c.info
 	case p.states[i].err != nil:
 		return clean(p.states[i].err.Error()), c.bad
@@ -299,8 +297,8 @@ func (p *regionsPane) keyLine(i, k, w int, selected bool) string {
 			valueStyle = c.changed
 		}
 	}
-	if p.states[i].err != nil || p.err != nil {
-		valueStyle = c.dim
+	if value != "" && (p.states[i].err != nil || p.err != nil) { // of a look before
+		value, valueStyle = "was "+value, c.dim
 	}
 	left := []span{{cursor, c.accent}, {mark + " ", markStyle}, {name, c.text}}
 	if word != "" && w >= 38 {
@@ -343,7 +341,7 @@ func (p *regionsPane) table(focused bool) []string {
 func (p *regionsPane) tableLine(i, w, nameWidth int, selected bool) string {
 	c := p.c
 	name := c.regions[i]
-	glyph, word, style := p.state(name)
+	glyph, word, style := p.state(i)
 	cursor := " "
 	if selected {
 		cursor = c.cursor

@@ -70,7 +70,7 @@ func (m *Model) header() string {
 	c := m.c
 	now := c.wall()
 	left := " geokv  " + m.title + " " + m.address()
-	parts := []string{m.agreement()}
+	parts := []string{m.headline()}
 	if m.stream != nil {
 		parts = append(parts, c.down+" event stream down")
 	}
@@ -91,30 +91,6 @@ func (m *Model) address() string {
 		url = r.API
 	}
 	return clean(strings.TrimPrefix(url, "http://"))
-}
-
-// agreement is the one thing everybody wants to know.
-func (m *Model) agreement() string {
-	c, r := m.c, m.regions.report
-	apart := 0
-	for _, v := range m.regions.verdicts {
-		if v == diverged {
-			apart++
-		}
-	}
-	switch {
-	case m.regions.err != nil:
-		return c.down + " no answer"
-	case r == nil:
-		return "connecting" + c.ellipsis
-	case apart > 0:
-		return c.diverged + " " + plural(apart, "key", "keys") + " diverged"
-	case len(m.regions.verdicts) > 0:
-		return c.pending + " " + plural(len(m.regions.verdicts), "key differs", "keys differ") + ", on their way"
-	case r.Converged:
-		return c.up + " all agree"
-	}
-	return c.pending + " on their way"
 }
 
 // footer has the keys that matter now, or for a while what has just happened.

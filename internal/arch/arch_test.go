@@ -1,6 +1,6 @@
-// Package arch holds no code: its test keeps the import graph, the ownership of
-// third-party libraries and the package documentation as docs/architecture.md
-// describes them.
+// Package arch holds no code: its tests keep what belongs to no package. The import
+// graph, the ownership of third-party libraries and the package documentation are
+// as docs/architecture.md describes them; CI installs what it needs.
 package arch
 
 import (

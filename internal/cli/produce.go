@@ -44,10 +44,6 @@ process a bridge of its own. geokv help operations lists the operations.`,
   geokv produce - < operations.jsonl`,
 		Args: cobra.MinimumNArgs(1), ValidArgsFunction: s.completeOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("event-id") && o.eventID == "" {
-				return fail.New(fail.Usage, "--event-id is empty, so a repeat would count twice").
-					WithHint("is the variable set that it was taken from? leave the flag out for an id that geokv makes")
-			}
 			if slices.Equal(args, []string{"-"}) {
 				return s.produceMany(cmd.Context(), o)
 			}

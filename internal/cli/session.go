@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,11 +37,8 @@ func (s *session) prepare(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := checkDurations(cmd); err != nil {
-		return err
-	}
 	s.printer, err = out.New(s.env.Out, s.env.Err, format, out.ColorMode(s.color), s.getenv)
-	if err != nil {
+	if err := errors.Join(err, checkDurations(cmd), checkEmpty(cmd)); err != nil {
 		return err
 	}
 	var level slog.Level
@@ -60,6 +58,20 @@ func checkDurations(cmd *cobra.Command) (err error) {
 			err = fail.New(fail.Usage, "--%s %s, want no less than 0", f.Name, f.Value)
 		case d == 0 && f.Name == "timeout":
 			err = fail.New(fail.Usage, "--timeout 0, want more than 0")
+		}
+	})
+	return err
+}
+
+// checkEmpty refuses flags that say nothing: their text came from a variable that
+// is not set, and the default is something else. The cursor of a first part is
+// empty.
+func checkEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		none := f.Value.Type() == "string" && f.Value.String() == "" || f.Value.Type() == "stringSlice" && f.Value.String() == "[]"
+		if none && f.Name != "cursor" {
+			err = fail.New(fail.Usage, "--%s is empty", f.Name).
+				WithHint("is the variable set that it was taken from? leave the flag out for what %s --help says", cmd.CommandPath())
 		}
 	})
 	return err

@@ -115,7 +115,7 @@ func (m *Model) doAnywhere(a action) tea.Cmd {
 		m.zoomed = !m.zoomed
 		m.arrange()
 	case actWrite:
-		return m.openForm(event.Operation{Region: m.regions.selectedRegion()})
+		return m.openForm(event.Operation{Region: m.regionAtCursor()})
 	case actInspect:
 		return m.inspect(m.keyAtCursor())
 	case actFilter:
@@ -180,6 +180,14 @@ func (m *Model) keyAtCursor() []byte {
 		}
 	}
 	return nil
+}
+
+// regionAtCursor is the region that the user is looking at; "" when there is none.
+func (m *Model) regionAtCursor() string {
+	if m.focus != scopeRegions {
+		return ""
+	}
+	return m.regions.selectedRegion()
 }
 
 func (m *Model) inspect(key []byte) tea.Cmd {

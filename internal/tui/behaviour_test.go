@@ -640,3 +640,35 @@ func TestWhatHurtsAsksFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFormBeginsEmpty but for region and operation of the last write, so that
+// Esc w is the next one and nothing is typed onto the one before; from a key it
+// has the key, from the region panes the region.
+func TestTheFormBeginsEmpty(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.press("w", "shift+tab", "shift+tab", "right", "tab")
+	s.typeText("sss") // from incr over sadd and srem to set
+	s.press("tab")
+	s.typeText("user:1")
+	s.press("tab")
+	s.typeText("alice")
+	s.press("enter", "esc", "w")
+	s.typeText("user:2")
+	s.press("tab")
+	s.typeText("bob")
+	s.press("enter")
+	if problem := wantCalls("produce eu SET user:1 alice", "produce eu SET user:2 bob")(s); problem != "" {
+		t.Error(problem)
+	}
+	s.press("esc")
+	inspect(s, "huge")
+	s.press("w")
+	if f := s.form; f.key.Value() != "huge" || f.args.Value() != "" || f.at != fieldArgs || f.region != 1 {
+		t.Errorf("from the key huge: key %q, arguments %q, field %d, region %d", f.key.Value(), f.args.Value(), f.at, f.region)
+	}
+	s.overlays = nil
+	s.press("1", "right", "right", "w")
+	if f := s.form; f.key.Value()+f.args.Value() != "" || f.at != fieldKey || f.region != 2 {
+		t.Errorf("from the pane of ap: key %q, arguments %q, field %d, region %d", f.key.Value(), f.args.Value(), f.at, f.region)
+	}
+}

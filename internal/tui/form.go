@@ -63,9 +63,14 @@ func newForm(c *common, log *eventLog) *form {
 	return f
 }
 
-// preset fills in what is known of the operation.
+// preset begins a new operation with what is known of it. Region and operation
+// stay those of the last one otherwise; what was written is not written again by
+// typing on.
 func (f *form) preset(op event.Operation) {
 	f.failed, f.receipt, f.plan = nil, nil, nil
+	f.key.set("")
+	f.args.set("")
+	f.at = fieldKey
 	if i := f.c.place(op.Region); i >= 0 {
 		f.region = i
 	}

@@ -27,7 +27,7 @@ type Model struct {
 	focus    scope
 	zoomed   bool
 	overlays []overlay
-	form     *form // kept, so that a half-written operation survives Esc
+	form     *form // kept for its region and operation, and for the answer to what it sent
 
 	mouse    bool
 	copy     func(string) tea.Cmd

@@ -208,7 +208,7 @@ func (m *Model) flow(args []string) (geo.Flow, error) {
 }
 
 func runWrite(m *Model, args []string) (tea.Cmd, error) {
-	op := event.Operation{Region: m.regions.selectedRegion()}
+	op := event.Operation{Region: m.regionAtCursor()}
 	if len(args) > 0 {
 		region, err := m.region(args[0])
 		if err != nil {

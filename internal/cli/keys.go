@@ -128,7 +128,7 @@ func (a *keysAnswer) lacking(key event.Bytes) []string {
 func keysGrid(a keysAnswer) out.Grid {
 	g := out.Grid{Columns: out.Columns("KEY"), Empty: "no keys"}
 	if len(a.Regions) > 1 {
-		g.Columns = append(g.Columns, out.Columns("REGIONS")...)
+		g.Columns = out.Columns("KEY~", "REGIONS")
 	}
 	for _, key := range a.Keys {
 		row := out.Text(string(key))

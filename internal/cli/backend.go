@@ -22,9 +22,13 @@ type backend interface {
 
 	// Log reads the logs as they are now, in the order of the stamps.
 	Log(ctx context.Context, q api.LogQuery, emit func(api.Observation) error) error
-	// Follow emits observations from now on until ctx ends; ready is called once
-	// nothing that happens later can be missed.
-	Follow(ctx context.Context, ready func(), emit func(api.Observation) error) error
+	// Follow reports observations from now on until ctx ends; ready is called once
+	// nothing that happens later can be missed without being counted.
+	Follow(ctx context.Context, ready func(), hear hearing) error
 
 	Close(ctx context.Context) error
 }
+
+// hearing takes observations, and how many were lost since it was called last.
+// It must not wait: that loses more.
+type hearing func(heard []api.Observation, lost uint64)

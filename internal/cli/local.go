@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 
-	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/config"
+	"github.com/geokv/geokv/internal/watch"
 )
 
 // local is parts that this process puts on a cluster's endpoints for one
@@ -36,21 +36,26 @@ func (s *session) openLocal(ctx context.Context, cluster config.Cluster, n need)
 }
 
 // Follow subscribes to this process's own observers.
-func (l *local) Follow(ctx context.Context, ready func(), emit func(api.Observation) error) error {
+func (l *local) Follow(ctx context.Context, ready func(), hear hearing) error {
 	subscription := l.Events().Subscribe(l.Events().Newest(), 64<<10)
 	defer subscription.Close()
 	ready()
-	for {
+	return hearAll(ctx, subscription, hear)
+}
+
+// hearAll passes on a subscription until it or ctx ends.
+func hearAll(ctx context.Context, s *watch.Subscription, hear hearing) error {
+	for told := uint64(0); ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case batch, open := <-subscription.C:
+		case batch, open := <-s.C:
 			if !open {
 				return nil
 			}
-			if err := emitAll(batch, emit); err != nil {
-				return err
-			}
+			lost := s.Lost()
+			hear(batch, lost-told)
+			told = lost
 		}
 	}
 }

@@ -54,8 +54,8 @@ func (r *remote) Await(ctx context.Context, receipt event.Receipt, regions []str
 
 // Follow reads the server's event stream, and that of the server which takes its
 // place: a cluster that is started again answers at another address.
-func (r *remote) Follow(ctx context.Context, ready func(), emit func(api.Observation) error) error {
-	f := following{remote: r, now: r.Client, ready: ready, emit: emit}
+func (r *remote) Follow(ctx context.Context, ready func(), hear hearing) error {
+	f := following{remote: r, now: r.Client, newest: time.Now().UnixMilli(), ready: ready, hear: hear}
 	for {
 		err := f.now.Follow(ctx, client.Follow{LastID: f.last}, func(m client.Message) error { return f.take(ctx, m) })
 		switch {
@@ -74,11 +74,12 @@ func (r *remote) Follow(ctx context.Context, ready func(), emit func(api.Observa
 // following is one reading of the event stream, over every address it comes from.
 type following struct {
 	*remote
-	now   *client.Client
-	last  string // where to resume
-	away  bool   // no server answers
-	ready func()
-	emit  func(api.Observation) error
+	now    *client.Client
+	last   string // where to resume
+	newest int64  // latest stamp heard, at first the beginning; Unix milliseconds
+	away   bool   // no server answers
+	ready  func()
+	hear   hearing
 }
 
 func (f *following) take(ctx context.Context, m client.Message) error {
@@ -96,9 +97,30 @@ func (f *following) take(ctx context.Context, m client.Message) error {
 		f.tell(f.away, "the cluster is back at %s", f.now.URL())
 		f.away = false
 	case m.Reset != nil:
-		return emitAll(m.Reset.Events, f.emit)
+		f.startOver(*m.Reset)
+	case m.Lost != nil:
+		f.hear(nil, m.Lost.Count)
+	default:
+		f.pass(m.Observations)
 	}
-	return emitAll(m.Observations, f.emit)
+	return nil
+}
+
+// startOver takes the newest events of the logs from a cluster that was started
+// again. Where they reach back to what was heard last nothing is missing;
+// otherwise no more than what the server skipped, some of which was heard.
+func (f *following) startOver(r api.Reset) {
+	if r.Skipped > 0 && (len(r.Events) == 0 || r.Events[0].AtMS > f.newest) {
+		f.tell(true, "the cluster was started again: up to %d events before the newest %d are missing here; geokv tail --since reads them from the log", r.Skipped, len(r.Events))
+	}
+	f.pass(r.Events)
+}
+
+func (f *following) pass(observations []api.Observation) {
+	for _, o := range observations {
+		f.newest = max(f.newest, o.Event.HLC.Physical)
+	}
+	f.hear(observations, 0)
 }
 
 // look finds the cluster at another address.
@@ -118,15 +140,6 @@ func (f *following) tell(news bool, format string, args ...any) {
 	if news && f.say != nil {
 		f.say(format, args...)
 	}
-}
-
-func emitAll(observations []api.Observation, emit func(api.Observation) error) error {
-	for _, o := range observations {
-		if err := emit(o); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Close drops idle connections.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/watch"
 )
 
 // streaming serves an event stream that says text and then stays open while open.
@@ -63,18 +66,19 @@ func TestFollowFindsTheClusterAtItsNewAddress(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	stop := func() { close(gone); gone = nil; go first.Close() }
+	var offsets []int64
 	err := r.Follow(ctx, func() {
 		if gone != nil {
 			stop()
 		}
-	}, func(o api.Observation) error {
-		if o.Offset != 7 {
-			t.Errorf("offset %d, want 7", o.Offset)
+	}, func(heard []api.Observation, _ uint64) {
+		for _, o := range heard {
+			offsets = append(offsets, o.Offset)
 		}
-		return errMovedOn
+		cancel()
 	})
-	if err != errMovedOn {
-		t.Fatalf("error %v, want the second server's observation", err)
+	if err != nil || !slices.Equal(offsets, []int64{7}) {
+		t.Fatalf("heard offsets %v, error %v; want the second server's 7", offsets, err)
 	}
 	text := strings.Join(said, "\n")
 	if !strings.Contains(text, first.URL+" went away") || !strings.Contains(text, "back at "+second.URL) {
@@ -82,7 +86,73 @@ func TestFollowFindsTheClusterAtItsNewAddress(t *testing.T) {
 	}
 }
 
-var errMovedOn = fail.New(fail.Internal, "enough")
+// What the server could not give this reader is counted.
+func TestFollowCountsWhatTheServerDropped(t *testing.T) {
+	server := streaming(t, "event: hello\ndata: {}\n\n"+
+		"event: lost\ndata: {\"count\":3,\"total\":3}\n\n"+
+		`data: {"region":"eu","offset":7}`+"\n\n"+
+		"event: lost\ndata: {\"count\":2,\"total\":5}\n\n", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var lost uint64
+	var observed int
+	r := &remote{Client: clientOf(t, server.URL)}
+	err := r.Follow(ctx, func() {}, func(heard []api.Observation, dropped uint64) {
+		observed += len(heard)
+		if lost += dropped; lost == 5 {
+			cancel()
+		}
+	})
+	if err != nil || lost != 5 || observed != 1 {
+		t.Errorf("%d lost, %d observed, error %v; want 5, 1 and none", lost, observed, err)
+	}
+}
+
+// A cluster that was started again may have written more than it repeats: that
+// is told when what it repeats begins after what was heard last.
+func TestARestartTellsWhatMayBeMissing(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		reset api.Reset
+		want  bool
+	}{
+		{"a gap", api.Reset{Skipped: 40, Events: []api.Observation{{AtMS: 2001}}}, true},
+		{"too large to repeat", api.Reset{Skipped: 40}, true},
+		{"reaches back", api.Reset{Skipped: 40, Events: []api.Observation{{AtMS: 1999}, {AtMS: 2001}}}, false},
+		{"nothing skipped", api.Reset{Events: []api.Observation{{AtMS: 2001}}}, false},
+	} {
+		var said string
+		var heard int
+		r := &remote{say: func(format string, args ...any) { said = fmt.Sprintf(format, args...) }}
+		f := following{remote: r, newest: 1000, hear: func(o []api.Observation, _ uint64) { heard += len(o) }}
+		f.pass([]api.Observation{{Event: event.Event{HLC: hlc.Timestamp{Physical: 2000}}}})
+		f.startOver(c.reset)
+		if strings.Contains(said, "up to 40 events") != c.want {
+			t.Errorf("%s: said %q, want a warning: %v", c.what, said, c.want)
+		}
+		if want := 1 + len(c.reset.Events); heard != want {
+			t.Errorf("%s: %d heard, want %d", c.what, heard, want)
+		}
+	}
+}
+
+// A hub drops what a reader is behind; the reader is told with what comes next.
+func TestLocalFollowCountsWhatTheHubDropped(t *testing.T) {
+	hub := watch.NewHub(time.Now(), 4)
+	hub.Publish(make([]api.Observation, 10)...)
+	subscription := hub.Subscribe(0, 4)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var observed, lost uint64
+	err := hearAll(ctx, subscription, func(heard []api.Observation, dropped uint64) {
+		observed += uint64(len(heard))
+		lost += dropped
+		hub.Close()
+	})
+	if err != nil || observed != 4 || lost != 6 {
+		t.Errorf("%d observed, %d lost, error %v; want 4, 6 and none", observed, lost, err)
+	}
+}
 
 // The server's word about who lacks the write comes after the deadline: the
 // client is still there to hear it.

@@ -38,6 +38,7 @@ SEEN and APPLIED name those regions, .. stands for one that is still to come, an
 -- for what the log does not tell of an event read from it (--since, -n, --exit).
 
 -o jsonl prints the events themselves, at once; --exit stops at the end of the log.
+What a slow reader could not be given is counted on stderr.
 
 FILTER: words in key, operation, origin, id or argument; key: op: origin: id:
 pick one of them, /.../ is a regular expression, slow:>100ms, ! the opposite.`,
@@ -130,30 +131,21 @@ func (s *session) tail(ctx context.Context, o tailOptions, words []string) error
 func (s *session) follow(ctx context.Context, b backend, rows *tailRows) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	live := make(chan api.Observation, 1024)
+	heard := newBacklog(backlogBytes)
 	ready := make(chan struct{})
 	ended := make(chan error, 1)
-	go func() {
-		ended <- b.Follow(ctx, func() { closeOnce(ready) }, func(o api.Observation) error {
-			select {
-			case live <- o:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
+	go func() { ended <- b.Follow(ctx, func() { closeOnce(ready) }, heard.put) }()
 	select {
 	case <-ready:
 	case err := <-ended:
-		return err
+		return errors.Join(err, context.Cause(ctx))
 	}
 	if rows.plan.history {
 		if err := rows.fromLog(ctx, b); err != nil {
 			return err
 		}
 	}
-	return rows.live(ctx, live, ended)
+	return rows.live(ctx, heard, ended)
 }
 
 // closeOnce closes a channel that a reconnect may close again.
@@ -193,18 +185,18 @@ func (t *tailRows) fromLog(ctx context.Context, b backend) error {
 }
 
 // live prints events as their regions report them, until ctx ends.
-func (t *tailRows) live(ctx context.Context, live <-chan api.Observation, ended <-chan error) error {
+func (t *tailRows) live(ctx context.Context, heard *backlog, ended <-chan error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var err error
 		select {
-		case o := <-live:
-			err = t.observe(o, time.Now())
+		case <-heard.news:
+			err = t.hear(heard)
 		case now := <-tick.C:
 			err = t.overdue(now)
 		case err = <-ended:
-			return errors.Join(err, t.flush())
+			return errors.Join(err, context.Cause(ctx), t.hear(heard), t.flush())
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), t.flush())
 		}
@@ -212,4 +204,19 @@ func (t *tailRows) live(ctx context.Context, live <-chan api.Observation, ended 
 			return err
 		}
 	}
+}
+
+// hear joins what was observed meanwhile, and tells how much was not.
+func (t *tailRows) hear(heard *backlog) error {
+	observations, lost := heard.take()
+	if lost > 0 {
+		t.printer.Note("%d %s lost on the way, so events may be missing here; geokv tail --since reads them from the log", lost, plural(int(lost), "observation"))
+	}
+	now := time.Now()
+	for _, o := range observations {
+		if err := t.observe(o, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

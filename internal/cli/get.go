@@ -90,6 +90,9 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 
 func (o getOptions) query(key string) (api.KeyQuery, error) {
 	q := api.KeyQuery{Key: []byte(key), Limit: o.limit, Cursor: o.cursor}
+	if err := event.ValidateKey(q.Key); err != nil {
+		return q, fail.Wrap(fail.Usage, err, "read the key")
+	}
 	switch {
 	case o.limit < 0 || o.limit > api.MaxPage:
 		return q, fail.New(fail.Usage, "--limit %d, want 1 to %d, or 0 for all", o.limit, api.MaxPage)

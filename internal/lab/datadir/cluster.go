@@ -55,12 +55,15 @@ func (d *Dir) Retract() error {
 
 // Find returns the cluster that runs in a directory and its token. Errors are
 // *fail.Error: UNAVAILABLE when none runs there (also when one ended without
-// removing cluster.json) or when it is still starting, NOT_ALLOWED when it is
-// another user's.
+// removing cluster.json) or when it is still starting, NOT_ALLOWED when the
+// directory is another user's or others could write to it.
 func Find(path string) (Cluster, string, error) {
-	if !held(path) {
+	switch err := checkOurs(path); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !held(path):
 		return Cluster{}, "", fail.New(fail.Unavailable, "find a running cluster in %s: none runs there", path).
 			WithHint("start one with geokv up, or name an external one with --config")
+	case err != nil:
+		return Cluster{}, "", err
 	}
 	c, err := readCluster(path)
 	if err != nil {

@@ -91,6 +91,15 @@ func prepare(path string) error {
 		return fail.Wrap(fail.Unavailable, err, "create data directory %s", path).
 			WithHint("name another one with --data or GEOKV_DATA")
 	}
+	if err := checkOurs(path); err != nil {
+		return err
+	}
+	return checkVersion(path)
+}
+
+// checkOurs refuses a directory in which others could choose the addresses that
+// tokens and values are sent to.
+func checkOurs(path string) error {
 	info, err := os.Stat(path)
 	if err == nil {
 		err = checkOwner(info)
@@ -99,7 +108,7 @@ func prepare(path string) error {
 		return fail.Wrap(fail.NotAllowed, err, "use data directory %s", path).
 			WithHint("name a directory of your own with --data or GEOKV_DATA")
 	}
-	return checkVersion(path)
+	return nil
 }
 
 // checkVersion accepts a directory of this format and an empty one.

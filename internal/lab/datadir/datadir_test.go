@@ -202,6 +202,34 @@ func TestDirectoriesThatAreNotOurs(t *testing.T) {
 	}
 }
 
+// Whoever can write a cluster.json that is believed gets tokens and values.
+func TestClustersOfOthersAreNotFound(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("access lists decide there")
+	}
+	path := filepath.Join(t.TempDir(), "data")
+	if err := open(t, path).Publish(Cluster{API: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	find := func(part string) {
+		t.Helper()
+		_, _, err := Find(path)
+		wantFailure(t, err, fail.NotAllowed, path, part)
+		if !strings.Contains(fail.HintOf(err), "--data") {
+			t.Errorf("hint %q", fail.HintOf(err))
+		}
+	}
+	os.Chmod(path, 0o777)
+	find("others may write")
+	os.Chmod(path, 0o700)
+	if os.Getuid() == 0 {
+		os.Chown(path, 1, 1)
+	} else {
+		path = "/"
+	}
+	find("belongs to user")
+}
+
 func TestDamagedClusterFile(t *testing.T) {
 	d := open(t, filepath.Join(t.TempDir(), "data"))
 	os.WriteFile(filepath.Join(d.Path(), clusterFile), []byte(`{"pid":`), 0o600)

@@ -22,15 +22,17 @@ local function whole(t, name)
 end
 
 -- part returns at most about LIMIT_N elements and the next cursor.
-local function part(t, name, cursor)
+local function part(t, name, total, cursor)
   if t == 'z' then
     local from = cursor == '' and 0 or tonumber(cursor)
     local list = call('ZRANGE', name, from, from + LIMIT_N - 1, 'WITHSCORES')
-    return list, #list == 2 * LIMIT_N and fmt('%.0f', from + LIMIT_N) or ''
+    return list, from + LIMIT_N < total and fmt('%.0f', from + LIMIT_N) or ''
   end
   if t == 'x' then
-    local list = call('XRANGE', name, cursor == '' and '-' or '(' .. cursor, '+', 'COUNT', LIMIT_N)
-    return list, #list == LIMIT_N and list[#list][1] or ''
+    local list = call('XRANGE', name, cursor == '' and '-' or '(' .. cursor, '+', 'COUNT', LIMIT_N + 1)
+    if #list <= LIMIT_N then return list, '' end
+    list[#list] = nil
+    return list, list[#list][1]
   end
   local scan = t == 's' and 'SSCAN' or 'HSCAN'
   local list = {}
@@ -45,7 +47,7 @@ end
 
 local function read(t, name, total, cursor)
   if t == 'r' then return call('GET', name), '' end
-  if LIMIT_N > 0 and total > LIMIT_N then return part(t, name, cursor) end
+  if LIMIT_N > 0 and (total > LIMIT_N or cursor ~= '') then return part(t, name, total, cursor) end
   return whole(t, name), ''
 end
 

@@ -53,19 +53,39 @@ func (db *DB) walk(ctx context.Context, match string, f func(names []string) (mo
 	}
 }
 
-// KeyCount returns the number of user keys that have a visible or parked value
-// or a tombstone: the keys with a meta hash. It walks the database.
-func (db *DB) KeyCount(ctx context.Context) (int64, error) {
-	seen := map[string]struct{}{}
-	err := db.walk(ctx, "*"+metaSuffix, func(names []string) (bool, error) {
-		for _, name := range names {
-			if key, ok := userKey(name); ok {
-				seen[key] = struct{}{}
-			}
-		}
-		return true, nil
+// KeyCount returns about how many user keys have a value: a key counts twice when
+// the database grows or shrinks while it is walked.
+func (db *DB) KeyCount(ctx context.Context) (n int64, err error) {
+	err = db.walk(ctx, "*"+metaSuffix, func(names []string) (bool, error) {
+		keys, err := db.visible(ctx, names)
+		n += int64(len(keys))
+		return true, err
 	})
-	return int64(len(seen)), err
+	return n, err
+}
+
+// visible returns, of the user keys whose meta hashes these are, those that have
+// a value: what is visible stands at the key's own name.
+func (db *DB) visible(ctx context.Context, names []string) ([][]byte, error) {
+	var keys [][]byte
+	var there []*redis.IntCmd
+	pipe := db.clients.read.Pipeline()
+	for _, name := range names {
+		if key, ok := userKey(name); ok {
+			keys = append(keys, []byte(key))
+			there = append(there, pipe.Exists(ctx, key))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("look for values of keys: %w", err)
+	}
+	with := keys[:0]
+	for i, key := range keys {
+		if there[i].Val() > 0 {
+			with = append(with, key)
+		}
+	}
+	return with, nil
 }
 
 // ForeignKeys returns up to n keys of this database that geokv did not write:

@@ -142,6 +142,9 @@ func parseRead(key []byte, reply any, o ReadOptions) (Page, error) {
 		if err != nil {
 			return Page{}, err
 		}
+		if letter == visible && page.Total > 0 {
+			value.Type = typeOf(letter) // also when this page is past the last element
+		}
 		hidden := value.Type == crdt.None || (value.Type == crdt.String && expireAt != 0 && expireAt <= o.Now)
 		switch {
 		case hidden:
@@ -249,10 +252,9 @@ func parseEntries(list []any) ([]crdt.Entry, error) {
 	return out, nil
 }
 
-// Scan returns some user keys (never sidecars) and the next cursor; 0 starts
+// Scan returns some user keys that have a value and the next cursor; 0 starts
 // and a returned 0 ends. match is a Redis glob, "" for all; n is a hint of the
-// work per call. A key may come twice; keys that hold only parked values or
-// tombstones come too, keys whose meta is gone do not.
+// work per call. A key may come twice, and a page may be empty.
 func (db *DB) Scan(ctx context.Context, cursor uint64, match string, n int) ([][]byte, uint64, error) {
 	if match == "" {
 		match = "*"
@@ -261,13 +263,8 @@ func (db *DB) Scan(ctx context.Context, cursor uint64, match string, n int) ([][
 	if err != nil {
 		return nil, 0, fmt.Errorf("scan keys: %w", err)
 	}
-	var keys [][]byte
-	for _, name := range names {
-		if key, ok := userKey(name); ok {
-			keys = append(keys, []byte(key))
-		}
-	}
-	return keys, next, nil
+	keys, err := db.visible(ctx, names)
+	return keys, next, err
 }
 
 // Newest returns the head of a key; the zero KeyHead for a key never seen.

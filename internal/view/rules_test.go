@@ -5,13 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/crdt/crdttest"
 	"github.com/geokv/geokv/internal/event"
-	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/view/redistest"
 )
 
@@ -366,71 +364,5 @@ func TestLargeOperations(t *testing.T) {
 			ev(0, -4, "k", event.HSet{Fields: []event.FieldValue{{Field: []byte("big"), Value: bytes.Repeat([]byte{0, 255}, event.MaxValueBytes/2)}}}),
 		}
 		inOrders(t, db, log...)
-	})
-}
-
-func TestReadPages(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		db, ctx := openDB(t, e.url), context.Background()
-		f := newFeed(t, db)
-		for i := range int64(50) {
-			f.apply(ev(0, -100+i, "z", event.ZAdd{Members: []event.ScoredMember{{Member: fmt.Appendf(nil, "%02d", i), Score: float64(i)}}}),
-				ev(1, -100+i, "x", event.XAdd{Fields: []event.FieldValue{{Field: []byte("n")}}}),
-				ev(2, -100+i, "s", sadd(fmt.Sprint(i))))
-		}
-		for _, key := range []string{"z", "x", "s"} {
-			whole, err := db.Read(ctx, []byte(key), ReadOptions{Now: testNow})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var pages crdt.View
-			n := 0
-			for cursor := ""; ; n++ {
-				p, err := db.ReadPage(ctx, []byte(key), ReadOptions{Now: testNow, Limit: 20, Cursor: cursor})
-				if err != nil || p.Total != 50 {
-					t.Fatalf("%+v %v", p, err)
-				}
-				pages.Scored = append(pages.Scored, p.View.Scored...)
-				pages.Entries = append(pages.Entries, p.View.Entries...)
-				pages.Members = append(pages.Members, p.View.Members...)
-				if cursor = p.Next; cursor == "" {
-					break
-				}
-			}
-			if len(pages.Scored) != len(whole.Scored) || len(pages.Entries) != len(whole.Entries) || len(pages.Members) < len(whole.Members) {
-				t.Errorf("%s: %d pages do not add up", key, n)
-			}
-		}
-	})
-}
-
-// A container that is too large to be read whole is refused with its size, also
-// one that is parked, and read in parts; others and strings of any length are read.
-func TestWholeReadsAreBounded(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		db, ctx := openDB(t, e.url), context.Background()
-		field := []event.FieldValue{{Field: []byte("f")}}
-		newFeed(t, db).apply(ev(0, -9, "r", event.Set{Value: []byte("long")}),
-			ev(0, -8, "s", sadd("a", "b", "c")), ev(0, -7, "small", sadd("a", "b")),
-			ev(0, -6, "x", event.XAdd{Fields: field}), ev(0, -5, "x", event.XAdd{Fields: field}), ev(0, -4, "x", event.XAdd{Fields: field}),
-			ev(0, -3, "parked", sadd("a", "b", "c")), ev(0, -2, "parked", event.Incr{Delta: 1}))
-		bounded := ReadOptions{Now: testNow, Most: 2}
-		for _, key := range []string{"s", "x", "parked"} {
-			_, err := db.ReadPage(ctx, []byte(key), bounded)
-			_, inspected := db.Inspect(ctx, []byte(key), bounded)
-			for _, err := range []error{err, inspected} {
-				if fail.CodeOf(err) != fail.Rejected || !strings.Contains(err.Error(), "3 elements") {
-					t.Errorf("%s: got %v, want it refused with its size", key, err)
-				}
-			}
-			if p, err := db.ReadPage(ctx, []byte(key), ReadOptions{Now: testNow, Most: 2, Limit: 2}); err != nil || p.View.Empty() {
-				t.Errorf("a part of %s: %+v, %v", key, p, err)
-			}
-		}
-		for _, key := range []string{"r", "small"} {
-			if v, err := db.Read(ctx, []byte(key), bounded); err != nil || v.Empty() {
-				t.Errorf("%s: %+v, %v", key, v, err)
-			}
-		}
 	})
 }

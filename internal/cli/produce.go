@@ -236,10 +236,16 @@ func (s *session) showPlan(ctx context.Context, b backend, op event.Operation) e
 	if err != nil {
 		return err
 	}
-	return s.printer.Result(plan, func() out.Grid {
-		e := plan.Event
-		g := out.Grid{Columns: out.Columns("OP", "KEY~", "REGION", "TOPIC", ">PARTITION", "HLC", "EVENT ID")}
-		g.Add(out.Text(string(e.Op()), string(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), e.HLC.String(), e.ID)...)
-		return g
-	})
+	return s.printer.Result(plan, func() out.Grid { return planGrid(plan) })
+}
+
+// planGrid has columns wide enough for the plans of further lines.
+func planGrid(plan api.Plan) out.Grid {
+	g := out.Grid{Columns: []out.Column{
+		{Name: "OP", Min: 5}, {Name: "KEY", Cut: true, Min: 20}, {Name: "REGION", Min: 6}, {Name: "TOPIC", Min: 9},
+		{Name: "PARTITION", Right: true}, {Name: "HLC", Min: 20}, {Name: "EVENT ID"},
+	}}
+	e := plan.Event
+	g.Add(out.Text(string(e.Op()), string(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), e.HLC.String(), e.ID)...)
+	return g
 }

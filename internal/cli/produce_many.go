@@ -56,15 +56,18 @@ func (s *session) produceMany(ctx context.Context, o produceOptions) error {
 
 // tally counts results; what was printed is not kept.
 type tally struct {
+	dryRun bool // nothing is written
+
 	lines, durable, planned, unknown, failed int
-	code                                     fail.Code                // of the first line that failed
-	last                                     map[string]event.Receipt // newest durable receipt per region and partition
+
+	code fail.Code                // of the first line that failed
+	last map[string]event.Receipt // newest durable receipt per region and partition
 }
 
 func (s *session) produceLines(ctx context.Context, b backend, o produceOptions) (tally, error) {
 	order := make(chan chan lineResult, inFlight)
 	counted := make(chan tally, 1)
-	go func() { counted <- s.printInOrder(order) }()
+	go func() { counted <- s.printInOrder(order, o.dryRun) }()
 	keys := newKeyQueues()
 	err := eachLine(ctx, s.env.In, func(number int, line []byte) error {
 		done := make(chan lineResult, 1)
@@ -197,12 +200,12 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func (s *session) printInOrder(order <-chan chan lineResult) tally {
-	t := tally{last: map[string]event.Receipt{}}
+func (s *session) printInOrder(order <-chan chan lineResult, dryRun bool) tally {
+	t := tally{dryRun: dryRun, last: map[string]event.Receipt{}}
 	for done := range order {
 		r := <-done
 		t.add(r)
-		s.printLine(r)
+		s.printLine(r, t)
 	}
 	return t
 }
@@ -223,14 +226,18 @@ func (t *tally) add(r lineResult) {
 	}
 }
 
-// printLine prints results as lines of JSON; as a table only failures are worth
-// a line, on stderr, since the summary counts the rest.
-func (s *session) printLine(r lineResult) {
+// printLine prints results as lines of JSON; as a table plans, and on stderr what
+// failed, since the summary counts the rest.
+func (s *session) printLine(r lineResult, t tally) {
 	if s.printer.Format != out.Table {
 		_ = s.printer.Line(r) // a closed stdout shows at the summary
 		return
 	}
 	switch {
+	case r.Plan != nil:
+		g := planGrid(*r.Plan)
+		g.Continued = t.planned > 1
+		_ = s.printer.Grid(g)
 	case r.Failure != nil:
 		message := strings.TrimPrefix(r.Failure.Message, string(r.Failure.Code)+" ") // Redis begins WRONGTYPE itself
 		s.printer.Note("line %d: %s: %s", r.Line, r.Failure.Code, out.Safe(message))
@@ -274,7 +281,14 @@ func (t tally) failure() error {
 }
 
 func (s *session) noteCounts(t tally) {
-	s.printer.Note("%d %s: %d durable, %d unknown, %d failed", t.lines, plural(t.lines, "line"), t.durable+t.planned, t.unknown, t.failed)
+	s.printer.Note("%d %s: %s", t.lines, plural(t.lines, "line"), t.counts())
+}
+
+func (t tally) counts() string {
+	if t.dryRun {
+		return fmt.Sprintf("%d planned, %d failed; nothing was written", t.planned, t.failed)
+	}
+	return fmt.Sprintf("%d durable, %d unknown, %d failed", t.durable, t.unknown, t.failed)
 }
 
 func plural(n int, noun string) string {

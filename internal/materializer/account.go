@@ -86,15 +86,10 @@ func (m *Materializer) quarantine(d *draft) {
 		if s.reject == nil {
 			continue
 		}
-		m.ring.add(Quarantined{
-			Topic: s.record.Topic, Partition: s.record.Partition, Offset: s.record.Offset,
-			Key: s.record.Key, Bytes: len(s.record.Value),
-			Reason: s.reject.Reason, Detail: clip(s.reject.Detail), AtMS: m.cfg.Wall().UnixMilli(),
-		})
 		if m.cfg.Quarantine != nil {
 			m.cfg.Quarantine.Keep(s.record, s.reject)
 		}
 		m.stats.alarms.Raise(api.AlarmRejected, s.record.Topic, fmt.Sprintf("last at %s/%d offset %d: %v",
-			s.record.Topic, s.record.Partition, s.record.Offset, s.reject), "look at "+QuarantineTopic+" or geokv status -o json")
+			s.record.Topic, s.record.Partition, s.record.Offset, s.reject), "it counts nowhere; the record and the reason are in the topic "+QuarantineTopic+" of this region's Kafka")
 	}
 }

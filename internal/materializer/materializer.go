@@ -128,7 +128,6 @@ type Materializer struct {
 	log     *slog.Logger
 	workers []*worker
 	stats   *stats
-	ring    *ring
 	health  *health
 	mark    *mark
 
@@ -156,7 +155,7 @@ func New(cfg Config) (*Materializer, error) {
 	}
 	m := &Materializer{
 		cfg: cfg, log: cfg.Logger.With("region", cfg.Region.Name),
-		stats: newStats(cfg.Wall), ring: newRing(ringSize), health: newHealth(cfg.View),
+		stats: newStats(cfg.Wall), health: newHealth(cfg.View),
 	}
 	m.mark = newMark(cfg.View, m.stats)
 	for p := range int32(geo.Partitions) {

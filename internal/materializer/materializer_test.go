@@ -49,7 +49,8 @@ func TestDuplicatesAreFilteredAndCounted(t *testing.T) {
 }
 
 func TestRejectedRecordsAreQuarantinedAndPassed(t *testing.T) {
-	inWorld(t, nil, func(w *testWorld) {
+	kept := &keptRecords{}
+	inWorld(t, func(w *testWorld) { w.kept = kept }, func(w *testWorld) {
 		p := w.write("us", "k")
 		w.log.append(p, event.Record{Key: []byte("k"), Value: []byte("garbage")})
 		w.write("us", "k")
@@ -57,8 +58,7 @@ func TestRejectedRecordsAreQuarantinedAndPassed(t *testing.T) {
 		w.wantApplied(2)
 		w.wantCounters(3, 0, 1)
 		w.wantAlarm(api.AlarmRejected, true)
-		kept := w.m.State().Quarantined
-		if len(kept) != 1 || kept[0].Offset != 1 || kept[0].Reason != "bad payload" || string(kept[0].Key) != "k" {
+		if r := kept.records; len(r) != 1 || r[0].Offset != 1 || string(r[0].Key) != "k" || kept.reasons[0] != "bad payload" {
 			t.Errorf("quarantine %+v", kept)
 		}
 		if w.m.State().Blocked() {
@@ -66,6 +66,18 @@ func TestRejectedRecordsAreQuarantinedAndPassed(t *testing.T) {
 		}
 	})
 }
+
+// keptRecords is a quarantine.
+type keptRecords struct {
+	records []event.Record
+	reasons []string
+}
+
+func (k *keptRecords) Keep(r event.Record, reject *event.RejectError) {
+	k.records, k.reasons = append(k.records, r), append(k.reasons, reject.Reason)
+}
+
+func (k *keptRecords) Dropped() int64 { return 0 }
 
 // A bridge with another list of regions stamps with an index that is not its
 // region's. The event counts, as it does everywhere.

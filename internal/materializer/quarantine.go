@@ -17,23 +17,10 @@ type Quarantine interface {
 	Dropped() int64
 }
 
-// Quarantined describes one rejected record.
-type Quarantined struct {
-	Topic     string      `json:"topic"`
-	Partition int32       `json:"partition"`
-	Offset    int64       `json:"offset"`
-	Key       event.Bytes `json:"key"`
-	Bytes     int         `json:"bytes"` // size of the value
-	Reason    string      `json:"reason"`
-	Detail    string      `json:"detail"`
-	AtMS      int64       `json:"at_ms"`
-}
-
 // QuarantineTopic is where LogQuarantine appends, on the region's own Kafka.
 const QuarantineTopic = "geokv.dlq"
 
 const (
-	ringSize     = 100
 	maxPending   = 64      // appends under way; more are dropped
 	maxPendingB  = 4 << 20 // their bytes; one larger record goes alone
 	maxDetailLen = 512
@@ -113,32 +100,3 @@ func (q *LogQuarantine) record(r event.Record, reject *event.RejectError) event.
 }
 
 func clip(s string) string { return s[:min(len(s), maxDetailLen)] }
-
-// ring keeps the newest rejected records for State.
-type ring struct {
-	mu   sync.Mutex
-	size int
-	list []Quarantined
-}
-
-func newRing(size int) *ring { return &ring{size: size} }
-
-func (q *ring) add(record Quarantined) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.list = append(q.list, record)
-	if len(q.list) > q.size {
-		q.list = append(q.list[:0], q.list[1:]...)
-	}
-}
-
-// newest returns the kept records, newest first.
-func (q *ring) newest() []Quarantined {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	out := make([]Quarantined, 0, len(q.list))
-	for i := len(q.list) - 1; i >= 0; i-- {
-		out = append(out, q.list[i])
-	}
-	return out
-}

@@ -55,12 +55,11 @@ func (s *stats) add(c api.Counters) {
 // State is what a materializer tells about itself. It covers the partitions
 // this process owns; another process of the region may own others.
 type State struct {
-	Partitions  []PartitionState `json:"partitions"` // owned, by topic and partition
-	Counters    api.Counters     `json:"counters"`   // since this process started
-	Alarms      []api.Alarm      `json:"alarms"`     // by code and subject
-	Quarantined []Quarantined    `json:"quarantined"`
-	Percent     float64          `json:"percent"` // as Progress tells
-	Ready       bool             `json:"ready"`   // the view is whole: reads are complete
+	Partitions []PartitionState `json:"partitions"` // owned, by topic and partition
+	Counters   api.Counters     `json:"counters"`   // since this process started
+	Alarms     []api.Alarm      `json:"alarms"`     // by code and subject
+	Percent    float64          `json:"percent"`    // as Progress tells
+	Ready      bool             `json:"ready"`      // the view is whole: reads are complete
 }
 
 // PartitionState is one owned partition of one origin.
@@ -88,7 +87,6 @@ func (s State) Why() string {
 // State returns the present state.
 func (m *Materializer) State() State {
 	s := m.stats.snapshot(m.owned())
-	s.Quarantined = m.ring.newest()
 	if m.cfg.Quarantine != nil {
 		s.Counters.QuarantineDropped = m.cfg.Quarantine.Dropped()
 	}

@@ -2,6 +2,8 @@ package wal
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,8 +108,15 @@ func (r *Reader) Seek(places map[Partition]Place) {
 		r.next[p] = place.Offset
 		r.moves[p] = place
 		delete(r.stopped, p)
+		r.pending = slices.DeleteFunc(r.pending, func(err error) bool { return isLossOf(err, p) })
 	}
 	r.wake()
+}
+
+// isLossOf reports a loss that moving the partition makes void.
+func isLossOf(err error, p Partition) bool {
+	var loss *DataLossError
+	return errors.As(err, &loss) && loss.Partition == p && loss.Kind != Recreated && loss.Kind != Deleted
 }
 
 // settle makes the moves that Seek asked for, and returns a context for one

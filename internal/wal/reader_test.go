@@ -311,6 +311,27 @@ func TestSeekOfForeignPartitionIsIgnored(t *testing.T) {
 	}
 }
 
+// A loss that was found before the partition was moved, and not yet told, is of
+// no interest any more: unless the topic itself is another one.
+func TestSeekForgetsTheLossesOfWhatItMoves(t *testing.T) {
+	moved, other := Partition{"us.events", 1}, Partition{"us.events", 2}
+	r := (&Log{}).newReader(map[Partition]int64{moved: 7, other: 7}, false)
+	r.keepPending([]error{
+		&DataLossError{Partition: moved, Kind: Truncated}, &DataLossError{Partition: other, Kind: Truncated},
+		&DataLossError{Partition: moved, Kind: Recreated},
+	})
+	r.Seek(map[Partition]Place{moved: {Offset: 3, Epoch: -1}})
+	for _, want := range []DataLossError{{Partition: other, Kind: Truncated}, {Partition: moved, Kind: Recreated}} {
+		var loss *DataLossError
+		if err := r.takePending(); !errors.As(err, &loss) || *loss != want {
+			t.Errorf("got %v, want %v", err, &want)
+		}
+	}
+	if err := r.takePending(); err != nil {
+		t.Errorf("and then %v", err)
+	}
+}
+
 func TestPauseAndResume(t *testing.T) {
 	l := openLog(t, startKafka(t))
 	fill(t, l, usTopic, 0, 5)

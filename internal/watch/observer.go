@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -141,7 +142,8 @@ func (o *Observer) describe(ctx context.Context, r event.Record, at int64) api.O
 	defer cancel()
 	e, err := o.cfg.Decoder.Decode(ctx, r)
 	if err != nil {
-		ob.Reason, ob.Event = err.Error(), event.Event{Key: r.Key}
+		// The observation outlives the fetch, whose buffer a key would keep.
+		ob.Reason, ob.Event = err.Error(), event.Event{Key: bytes.Clone(r.Key[:min(len(r.Key), event.MaxKeyBytes)])}
 		return ob
 	}
 	ob.Event = e

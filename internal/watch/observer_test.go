@@ -183,11 +183,16 @@ func TestObserverShowsWhatCannotBeDecoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegion()
 		s := watchRegion(t, r)
-		r.records <- record(0, "garbage")
+		garbage, fetched := record(0, "garbage"), make([]byte, 1<<20)
+		garbage.Key = append(fetched[:0], garbage.Key...)
+		r.records <- garbage
 		r.applied <- outcomes(0, event.Rejected)
 		got := drain(s)
 		if len(got) != 2 || got[0].Decoded() || got[0].Reason == "" || string(got[0].Event.Key) != "k" {
 			t.Fatalf("got %+v, want an undecoded record with key and reason", got)
+		}
+		if n := cap(got[0].Event.Key); n > event.MaxKeyBytes {
+			t.Errorf("it holds on to %d bytes of the fetch", n)
 		}
 		if got[1].Outcome != event.Rejected || got[1].Reason == "" {
 			t.Errorf("got %+v, want rejected with the reason", got[1])

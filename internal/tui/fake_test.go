@@ -319,13 +319,13 @@ func (s *screen) run(cmd tea.Cmd) {
 // look is one look at the cluster, twice, so that it stands still between.
 func (s *screen) look() {
 	for range 2 {
-		s.send(s.c.poll()())
+		s.send(s.poll()())
 		if n := s.inspector(); n != nil {
 			s.run(n.read(s.regions.report))
 		}
 	}
 	if n := s.inspector(); n != nil {
-		s.send(s.c.poll()())
+		s.send(s.poll()())
 	}
 }
 
@@ -454,6 +454,16 @@ func (s *screen) traffic() {
 		list = append(list, seenIn(onTheWay, us, 1830))
 	}
 	s.observe(list...)
+}
+
+// own makes a key that some regions hold, with the event that wrote it.
+func (s *screen) own(key, value string, regions ...string) {
+	e := written(regions[0], s.c.place(regions[0]), int64(len(s.events.rows)+40), event.Set{Value: []byte(value)}, key)
+	for _, region := range regions {
+		s.fake.keys[region][key] = api.KeyPage{Region: region, AtMS: noon.UnixMilli(), Total: int64(len(value)),
+			View: crdt.View{Key: []byte(key), Value: crdt.Value{Type: crdt.String, String: []byte(value)}}}
+		s.observe(seenIn(e, region, 1), appliedIn(e, region, 2, event.Applied))
+	}
 }
 
 func windowSize(w, h int) tea.WindowSizeMsg { return tea.WindowSizeMsg{Width: w, Height: h} }

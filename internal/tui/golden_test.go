@@ -53,6 +53,11 @@ var screens = []struct {
 		s.look()
 		s.press("4")
 	}},
+	{"own keys", nil, func(s *screen) {
+		s.own("user:1", "alice", "us")
+		s.fake.report.Regions[1].Origins[0].MirrorGap = 1
+		s.look()
+	}},
 	{"ten regions", tenRegions, func(s *screen) { s.traffic() }},
 	{"ten regions zoomed", tenRegions, func(s *screen) { s.traffic(); s.press("1", "z", "down", "right") }},
 	{"one region", []string{"us"}, func(s *screen) { s.traffic() }},

@@ -66,7 +66,7 @@ func newModel(c *common, o Options) *Model {
 // Init starts the two chains that keep the picture fresh: looks at the cluster,
 // and news of the event stream.
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(m.c.poll(), m.feed.next(m.c.ctx), tick())
+	return tea.Batch(m.poll(), m.feed.next(m.c.ctx), tick())
 }
 
 // tickMsg comes once a second, for clocks, rates and notices.
@@ -94,7 +94,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.takeNews(news(msg))
 		return m.feed.next(m.c.ctx)
 	case pollNowMsg:
-		return m.c.poll()
+		return m.poll()
 	case pollMsg:
 		return tea.Batch(pollLater(), m.takeLook(msg))
 	case keyMsg:
@@ -112,6 +112,12 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.takeDone(msg)
 	}
 	return nil
+}
+
+// poll looks at the cluster, at the keys that events touched too.
+func (m *Model) poll() tea.Cmd {
+	m.regions.watch(m.events)
+	return m.c.poll(m.regions.watchedKeys())
 }
 
 func (m *Model) takeNews(n news) {
@@ -148,7 +154,7 @@ func (m *Model) takeLook(p pollMsg) tea.Cmd {
 
 func (m *Model) arrange() {
 	// what every region pane could show: frame, facts, origins, keys
-	wanted := 2 + 2 + min(len(m.c.regions), 3) + 1 + max(len(m.regions.all), 1)
+	wanted := 2 + 2 + min(len(m.c.regions), 3) + 1 + max(len(m.regions.heldWatched())+len(m.regions.all), 1)
 	if len(m.c.regions) > 3 {
 		wanted *= 3
 	}

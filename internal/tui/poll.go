@@ -34,7 +34,7 @@ type pollMsg struct {
 
 type pollNowMsg struct{}
 
-// regionKeys is what a region shows of the demo keys.
+// regionKeys is what a region shows of the watched keys and the demo keys.
 type regionKeys struct {
 	region string
 	keys   []keyValue
@@ -47,6 +47,7 @@ type keyValue struct {
 	name       string // clean
 	text       string // clean, the value in a few words
 	digest     [sha256.Size]byte
+	watched    bool // else a demo key
 	present    bool
 	atMS       int64
 	expireAtMS int64
@@ -56,12 +57,12 @@ type keyValue struct {
 // poll looks at everything at once. The report comes last: with the report of
 // the look before it brackets the values, which is what tells a difference that
 // is on its way from one that is real.
-func (c *common) poll() tea.Cmd {
+func (c *common) poll(watched [][]byte) tea.Cmd {
 	return c.call(pollTimeout, func(ctx context.Context) tea.Msg {
 		msg := pollMsg{states: make([]regionKeys, len(c.regions))}
 		var group sync.WaitGroup
 		for i, region := range c.regions {
-			group.Go(func() { msg.states[i] = c.readState(ctx, region) })
+			group.Go(func() { msg.states[i] = c.readState(ctx, region, watched) })
 		}
 		group.Go(func() { msg.sim, msg.simErr = c.source.Sim(ctx) })
 		group.Go(func() { msg.lab, msg.labErr = c.source.Lab(ctx) })
@@ -76,13 +77,20 @@ func pollLater() tea.Cmd {
 	return tea.Tick(pollInterval, func(time.Time) tea.Msg { return pollNowMsg{} })
 }
 
-func (c *common) readState(ctx context.Context, region string) regionKeys {
+func (c *common) readState(ctx context.Context, region string, watched [][]byte) regionKeys {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
 	defer cancel()
 	state, err := c.source.State(ctx, region)
 	keys := regionKeys{region: region, err: err}
 	for _, page := range state.Keys {
 		keys.keys = append(keys.keys, newKeyValue(page, page.Next == ""))
+	}
+	for i := 0; i < len(watched) && keys.err == nil; i++ {
+		var page api.KeyPage
+		page, keys.err = c.source.Key(ctx, api.KeyQuery{Region: region, Key: watched[i], Limit: watchedElements})
+		value := newKeyValue(page, page.Next == "")
+		value.watched = true
+		keys.keys = append(keys.keys, value)
 	}
 	return keys
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 )
 
-// regionsPane shows every region: its state, how far it has come, and the demo
-// keys live with a mark on each that differs between regions now.
+// regionsPane shows every region: its state, how far it has come, and live the
+// keys that events touched last and the demo keys, with a mark on each that
+// differs between regions now.
 type regionsPane struct {
 	c    *common
 	w, h int
@@ -21,7 +22,8 @@ type regionsPane struct {
 	all      []string // every demo key, clean, in the cluster's order
 	raw      map[string][]byte
 	held     map[string]bool // that some region held since the start
-	names    []string        // of those: the listed keys
+	watched  []watched       // other keys, which events touched
+	names    []string        // the listed keys: watched ones, then demo keys
 	verdicts map[string]verdict
 
 	region int // selected
@@ -60,10 +62,15 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 		p.states[i] = now
 		return
 	}
-	before := p.states[i].keys
+	before := p.states[i]
 	for j := range now.keys {
 		k := &now.keys[j]
-		k.changed = j < len(before) && before[j].name == k.name && before[j].digest != k.digest
+		was, known := before.find(k.name)
+		k.changed = known && was.digest != k.digest
+		if k.watched {
+			p.hold(k)
+			continue
+		}
 		if _, known := p.raw[k.name]; !known {
 			p.raw[k.name] = k.raw
 			p.all = append(p.all, k.name)
@@ -73,14 +80,23 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 	p.states[i] = now
 }
 
-// list lists the keys that some region held since the start, and keeps the
-// cursor on its key.
+// hold notes that a region holds a watched key.
+func (p *regionsPane) hold(k *keyValue) {
+	for i := range p.watched {
+		if p.watched[i].name == k.name {
+			p.watched[i].held = p.watched[i].held || k.present
+		}
+	}
+}
+
+// list lists the keys that some region held since they are looked at, and keeps
+// the cursor on its key.
 func (p *regionsPane) list() {
 	at := ""
 	if p.key < len(p.names) {
 		at = p.names[p.key]
 	}
-	p.names = slices.DeleteFunc(slices.Clone(p.all), func(name string) bool { return !p.held[name] })
+	p.names = slices.Concat(p.heldWatched(), p.heldDemo())
 	if i := slices.Index(p.names, at); i >= 0 {
 		p.key = i
 	}
@@ -155,6 +171,11 @@ func (p *regionsPane) selectedRegion() string {
 func (p *regionsPane) selectedKey() []byte {
 	if p.key >= len(p.names) {
 		return nil
+	}
+	for _, k := range p.watched {
+		if k.name == p.names[p.key] {
+			return k.raw
+		}
 	}
 	return p.raw[p.names[p.key]]
 }

@@ -65,7 +65,7 @@ func (p *regionsPane) pane(i int, size rect, facts int, focused bool) []string {
 		body = append(body, spaces(w-2))
 	}
 	if len(p.names) == 0 && len(p.all) > 0 && len(body) < h-2 {
-		body = append(body, c.plainLine(w-2, "   no demo keys yet", c.dim))
+		body = append(body, c.plainLine(w-2, "   no keys seen yet", c.dim))
 	}
 	for k := p.top; k < len(p.names) && len(body) < h-2; k++ {
 		body = append(body, p.keyLine(i, k, w-2, focused && selected && k == p.key))
@@ -115,7 +115,7 @@ func (p *regionsPane) facts(i, w, h int) []string {
 		return p.waiting(w)
 	}
 	lines := []string{p.progressLine(r, w), p.lagLine(r, w)}
-	if h >= len(r.Origins)+len(p.all)+3 && w >= 30 {
+	if h >= len(r.Origins)+len(p.heldWatched())+len(p.all)+3 && w >= 30 {
 		for _, o := range r.Origins {
 			lines = append(lines, p.originLine(o, w))
 		}

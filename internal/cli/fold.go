@@ -67,7 +67,7 @@ func (s *session) fold(ctx context.Context, o foldOptions, given func(flag strin
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	sum, err := fold.Run(ctx, s.env.In, s.env.Out, fold.Options{
+	sum, err := fold.Run(ctx, interruptible(ctx, s.env.In), s.env.Out, fold.Options{
 		Engine: engine, Now: o.now, Chunk: o.chunk, Rejected: s.nameRejected,
 	})
 	if block := (*fold.BlockError)(nil); errors.As(err, &block) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -156,7 +157,7 @@ Exit code 1 when there are errors; warnings alone are 0. FILE may be - for stdin
   geokv mm2 config | geokv mm2 check -
   geokv mm2 check mm2.properties -o json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return s.mm2Check(args[0], o) },
+		RunE: func(cmd *cobra.Command, args []string) error { return s.mm2Check(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.version, "version", "", "MirrorMaker's version, such as 4.3.1: older ones write to wrong topics")
@@ -172,7 +173,7 @@ type mm2Checked struct {
 	Findings []mm2.Finding `json:"findings"`
 }
 
-func (s *session) mm2Check(name string, o mm2CheckOptions) error {
+func (s *session) mm2Check(ctx context.Context, name string, o mm2CheckOptions) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (s *session) mm2Check(name string, o mm2CheckOptions) error {
 	if err != nil {
 		return err
 	}
-	text, err := s.readFile(name)
+	text, err := s.readFile(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -224,9 +225,9 @@ func findingsGrid(findings []mm2.Finding) out.Grid {
 const maxPropertyFile = 16 << 20
 
 // readFile reads a file named on the command line, - being stdin.
-func (s *session) readFile(name string) ([]byte, error) {
+func (s *session) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
-		return readBounded(s.env.In)
+		return readBounded(interruptible(ctx, s.env.In))
 	}
 	f, err := os.Open(s.path(name))
 	if err != nil {

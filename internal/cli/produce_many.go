@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
@@ -29,6 +30,7 @@ type lineResult struct {
 	Receipt *printed         `json:"receipt,omitempty"`
 	Plan    *api.Plan        `json:"plan,omitempty"`
 	Failure *api.ErrorDetail `json:"error,omitempty"`
+	unsent  bool             // interrupted before it was; it has no result
 }
 
 // produceMany appends the operations of standard input, many at a time but in
@@ -60,8 +62,9 @@ type tally struct {
 
 	lines, durable, planned, unknown, failed int
 
-	code fail.Code                // of the first line that failed
-	last map[string]event.Receipt // newest durable receipt per region and partition
+	unsent []int                    // numbers of the lines that an interruption left out
+	code   fail.Code                // of the first line that failed
+	last   map[string]event.Receipt // newest durable receipt per region and partition
 }
 
 func (s *session) produceLines(ctx context.Context, b backend, o produceOptions) (tally, error) {
@@ -87,6 +90,9 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 	})
 	close(order)
 	t := <-counted
+	if err == nil && len(t.unsent) > 0 {
+		err = ctx.Err()
+	}
 	if err == nil && (o.wait || o.waitAll) {
 		err = t.await(ctx, b, o)
 	}
@@ -108,7 +114,14 @@ func parseLine(line []byte) (event.Operation, error) {
 	return op, nil
 }
 
+// produceLine writes unless ctx has ended. A write that has begun outlasts it for
+// a while: its answer is worth more than an unknown fate.
 func produceLine(ctx context.Context, b backend, o produceOptions, number int, op event.Operation) lineResult {
+	if err := ctx.Err(); err != nil {
+		return failedLine(number, err)
+	}
+	ctx, cancel := outlast(ctx, shutdownGrace)
+	defer cancel()
 	if o.dryRun {
 		plan, err := b.Plan(ctx, op)
 		if err != nil {
@@ -124,7 +137,19 @@ func produceLine(ctx context.Context, b backend, o produceOptions, number int, o
 	return lineResult{Line: number, Receipt: &p}
 }
 
+// outlast makes a context that ends some time after ctx does.
+func outlast(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// failedLine tells why a line was certainly not written: an interruption is no
+// failure of the line.
 func failedLine(number int, err error) lineResult {
+	if errors.Is(err, context.Canceled) {
+		return lineResult{Line: number, unsent: true}
+	}
 	detail := api.ErrorOf(err).Error
 	return lineResult{Line: number, Failure: &detail}
 }
@@ -213,6 +238,8 @@ func (s *session) printInOrder(order <-chan chan lineResult, dryRun bool) tally 
 func (t *tally) add(r lineResult) {
 	t.lines++
 	switch {
+	case r.unsent:
+		t.unsent = append(t.unsent, r.Line)
 	case r.Failure != nil:
 		t.failed++
 		t.code = cmp.Or(t.code, r.Failure.Code)
@@ -229,6 +256,9 @@ func (t *tally) add(r lineResult) {
 // printLine prints results as lines of JSON; as a table plans, and on stderr what
 // failed, since the summary counts the rest.
 func (s *session) printLine(r lineResult, t tally) {
+	if r.unsent {
+		return
+	}
 	if s.printer.Format != out.Table {
 		_ = s.printer.Line(r) // a closed stdout shows at the summary
 		return
@@ -281,14 +311,38 @@ func (t tally) failure() error {
 }
 
 func (s *session) noteCounts(t tally) {
+	if n := len(t.unsent); n > 0 {
+		s.printer.Note("interrupted at line %d: %d %s (%s) and what follows were not sent", t.unsent[0], n, plural(n, "line"), ranges(t.unsent))
+	}
 	s.printer.Note("%d %s: %s", t.lines, plural(t.lines, "line"), t.counts())
 }
 
 func (t tally) counts() string {
+	text, end := fmt.Sprintf("%d durable, %d unknown, %d failed", t.durable, t.unknown, t.failed), ""
 	if t.dryRun {
-		return fmt.Sprintf("%d planned, %d failed; nothing was written", t.planned, t.failed)
+		text, end = fmt.Sprintf("%d planned, %d failed", t.planned, t.failed), "; nothing was written"
 	}
-	return fmt.Sprintf("%d durable, %d unknown, %d failed", t.durable, t.unknown, t.failed)
+	if n := len(t.unsent); n > 0 {
+		text += fmt.Sprintf(", %d not sent", n)
+	}
+	return text + end
+}
+
+// ranges writes ascending numbers as 5,7-260.
+func ranges(numbers []int) string {
+	var parts []string
+	for len(numbers) > 0 {
+		n := 1
+		for n < len(numbers) && numbers[n] == numbers[0]+n {
+			n++
+		}
+		part := strconv.Itoa(numbers[0])
+		if n > 1 {
+			part += "-" + strconv.Itoa(numbers[n-1])
+		}
+		parts, numbers = append(parts, part), numbers[n:]
+	}
+	return strings.Join(parts, ",")
 }
 
 func plural(n int, noun string) string {

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/geokv/geokv/internal/event"
+	"github.com/geokv/geokv/internal/out"
+)
+
+// writer is a backend that takes a second for each write and never answers one of
+// the key "lost".
+type writer struct{ backend }
+
+func (writer) Produce(ctx context.Context, op event.Operation) (event.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Receipt{}, err
+	}
+	answer := time.After(time.Second)
+	if string(op.Key) == "lost" {
+		answer = nil
+	}
+	select {
+	case <-answer:
+		return event.Receipt{Outcome: event.Durable, Seq: 1}, nil
+	case <-ctx.Done():
+		return event.Receipt{Outcome: event.FateUnknown, EventID: op.EventID}, nil
+	}
+}
+
+// An interruption leaves each line in one account: what was sent is waited for,
+// what was not is named in one line.
+func TestInterruptedLinesAreAccountedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stdout, stderr bytes.Buffer
+		input := `{"op":"INCR","key":"slow"}` + "\n" +
+			`{"op":"INCR","key":"lost","event_id":"order-17"}` + "\n" +
+			`{"op":"INCR","key":"slow"}` + "\n\n" +
+			`{"op":"INCR","key":"other"}` + "\n" +
+			strings.Repeat(`{"op":"INCR","key":"slow"}`+"\n", 1000)
+		s := &session{env: Env{In: strings.NewReader(input)}, printer: &out.Printer{Out: &stdout, Err: &stderr, Format: out.Table}}
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		time.AfterFunc(time.Second/2, interrupt)
+		began := time.Now()
+		counted, err := s.produceLines(ctx, writer{}, produceOptions{})
+		s.noteCounts(counted)
+		if !errors.Is(err, context.Canceled) || time.Since(began) != time.Second/2+shutdownGrace {
+			t.Errorf("error %v after %v", err, time.Since(began))
+		}
+		if n := counted.lines; counted.durable != 2 || counted.unknown != 1 || counted.failed != 0 || len(counted.unsent) != n-3 || n < inFlight || n > 2*inFlight {
+			t.Errorf("counted %+v", counted)
+		}
+		said := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		if len(said) != 3 || !strings.Contains(said[0], "line 2: unknown") || !strings.Contains(said[0], "order-17") ||
+			!strings.Contains(said[1], "interrupted at line 3: ") || !strings.Contains(said[1], "lines (3,6-") ||
+			!strings.Contains(said[2], "2 durable, 1 unknown, 0 failed, ") {
+			t.Errorf("said %q", said)
+		}
+	})
+}
+
+func TestRanges(t *testing.T) {
+	for want, numbers := range map[string][]int{"": nil, "7": {7}, "1-2": {1, 2}, "5,7-260,262": append(append([]int{5}, seq(7, 260)...), 262)} {
+		if got := ranges(numbers); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func seq(from, to int) (numbers []int) {
+	for n := from; n <= to; n++ {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}

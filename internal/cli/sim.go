@@ -43,7 +43,7 @@ func newSimStart(s *session) *cobra.Command {
 			return s.onServer(cmd.Context(), func(ctx context.Context, r *remote) (api.Sim, error) { return r.StartSim(ctx, start) })
 		},
 	}
-	simFlags(cmd, &start)
+	s.simFlags(cmd, &start)
 	return cmd
 }
 
@@ -56,10 +56,11 @@ func checkRate(flag string, rate float64) error {
 	return fail.New(fail.Usage, "%s %g, want more than 0 and at most %.0f steps per second", flag, rate, sim.Max)
 }
 
-func simFlags(cmd *cobra.Command, start *api.SimStart) {
+func (s *session) simFlags(cmd *cobra.Command, start *api.SimStart) {
 	cmd.Flags().Float64Var(&start.Rate, "rate", 20, "steps per second over all regions")
 	cmd.Flags().Uint64Var(&start.Seed, "seed", 0, "repeat the run of this seed (0: choose one)")
 	cmd.Flags().StringSliceVar(&start.Regions, "regions", nil, "regions that take part (default: all)")
+	s.completeRegions(cmd, "regions")
 }
 
 func newSimStop(s *session) *cobra.Command {
@@ -109,7 +110,7 @@ func newSimRun(s *session) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.simRun(cmd.Context(), start, length) },
 	}
-	simFlags(cmd, &start)
+	s.simFlags(cmd, &start)
 	cmd.Flags().DurationVar(&length, "for", 10*time.Second, "how long to make traffic")
 	return cmd
 }

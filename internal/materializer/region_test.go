@@ -217,13 +217,22 @@ func (v *faultyView) Apply(ctx context.Context, b *view.Batch) ([]event.Outcome,
 		}
 	}
 	outcomes, err := v.DB.Apply(ctx, b)
-	if err == nil && v.dice(15) {
-		v.mu.Lock()
-		v.lost++
-		v.mu.Unlock()
+	if err == nil && v.loses() {
 		return nil, errCut
 	}
 	return outcomes, err
+}
+
+// loses says whether a reply is lost: the first is in any case.
+func (v *faultyView) loses() bool {
+	chance := v.dice(15)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.cut || v.lost > 0 && !chance {
+		return false
+	}
+	v.lost++
+	return true
 }
 
 func (v *faultyView) Position(ctx context.Context, topic string, partition int32, lanes ...lane.ID) (view.Position, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/lab/memkafka"
+	"github.com/geokv/geokv/internal/polltest"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -127,18 +128,9 @@ func (w *world) distinct(region, topic string) int {
 	return len(seen)
 }
 
-func (w *world) await(what string, ok func() bool) {
-	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%s: not in 20 s", what)
-		}
-	}
-}
-
 func (w *world) awaitCopied(region, topic string, n int) {
 	w.t.Helper()
-	w.await(fmt.Sprintf("%d records of %s in %s", n, topic, region), func() bool { return w.distinct(region, topic) == n })
+	polltest.Until(w.t, fmt.Sprintf("%d records of %s in %s", n, topic, region), func() bool { return w.distinct(region, topic) == n })
 }
 
 func stateOf(m *Mirror, f geo.Flow) State {
@@ -210,7 +202,7 @@ func TestCutHoldsBackWhatWasReadAndHealResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.awaitCopied("eu", "us.events", 30)
-	w.await("state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowUp && s.Lag == 0 })
+	polltest.Until(w.t, "state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowUp && s.Lag == 0 })
 	if err := m.Cut(geo.Flow{From: "us", To: "mars"}); fail.CodeOf(err) != fail.NotFound {
 		t.Errorf("cutting an unknown flow: %v", err)
 	}
@@ -284,12 +276,12 @@ func TestOutages(t *testing.T) {
 				w.kafka[down].Stop()
 				m.Heal(usToEU)
 			}
-			w.await("state down", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowDown && s.Detail != "" })
+			polltest.Until(w.t, "state down", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowDown && s.Detail != "" })
 			if err := w.kafka[down].Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w.awaitCopied("eu", "us.events", 20)
-			w.await("state up", func() bool { return stateOf(m, usToEU).State == api.FlowUp })
+			polltest.Until(w.t, "state up", func() bool { return stateOf(m, usToEU).State == api.FlowUp })
 		})
 	}
 }
@@ -299,7 +291,7 @@ func TestStartsWhileARegionIsDown(t *testing.T) {
 	w.write("us", 0, 10)
 	w.kafka["eu"].Stop()
 	m, _ := w.mirror(nil)
-	w.await("state down", func() bool { return stateOf(m, usToEU).State == api.FlowDown })
+	polltest.Until(w.t, "state down", func() bool { return stateOf(m, usToEU).State == api.FlowDown })
 	w.kafka["eu"].Restart(t.Context())
 	w.awaitCopied("eu", "us.events", 10)
 }
@@ -307,17 +299,18 @@ func TestStartsWhileARegionIsDown(t *testing.T) {
 func TestRestartContinuesWhereItWas(t *testing.T) {
 	w := newWorld(t, "us", "eu")
 	store := Files(t.TempDir())
-	_, stop := w.mirror(store)
+	m, stop := w.mirror(store)
 	w.write("us", 0, 100)
 	w.awaitCopied("eu", "us.events", 100)
+	polltest.Until(t, "nothing behind", func() bool { return stateOf(m, usToEU).Lag == 0 })
 	stop()
 	w.write("us", 100, 100)
-	m, stop := w.mirror(store)
+	m, stop = w.mirror(store)
 	w.awaitCopied("eu", "us.events", 200)
 	if n := len(w.stored("eu", "us.events")); n != 200 {
 		t.Errorf("%d records after a clean restart, want 200 without repeats", n)
 	}
-	w.await("nothing behind", func() bool { return stateOf(m, usToEU).Lag == 0 })
+	polltest.Until(w.t, "nothing behind", func() bool { return stateOf(m, usToEU).Lag == 0 })
 	stop()
 
 	// An older position, as a crash leaves it, costs repeats and nothing else.

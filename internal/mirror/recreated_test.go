@@ -5,6 +5,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/polltest"
 )
 
 // recreate deletes a topic and makes it again, empty.
@@ -51,7 +52,7 @@ func TestTargetTopicMadeAgainIsFilledAgain(t *testing.T) {
 			w.recreate("eu", "us.events")
 			meanwhile(w, m)
 			w.awaitCopied("eu", "us.events", w.distinct("us", "us.events"))
-			w.await("state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowUp && s.Lag == 0 })
+			polltest.Until(w.t, "state up, nothing behind", func() bool { s := stateOf(m, usToEU); return s.State == api.FlowUp && s.Lag == 0 })
 		})
 	}
 }

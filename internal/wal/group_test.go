@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/geokv/geokv/internal/event"
@@ -249,10 +250,10 @@ func TestGroupStartIsRetried(t *testing.T) {
 	fill(t, l, usTopic, 0, 5)
 	us := Partition{usTopic, 0}
 	pos.next[us] = 2
-	calls := 0
+	var calls atomic.Int32
 	w := join(t, l, pos, func(c *GroupConfig) {
 		c.Start = func(ctx context.Context, assigned []Partition) (map[Partition]Place, error) {
-			if calls++; calls == 1 {
+			if calls.Add(1) == 1 {
 				return nil, errors.New("redis is loading")
 			}
 			return pos.start(ctx, assigned)
@@ -261,8 +262,8 @@ func TestGroupStartIsRetried(t *testing.T) {
 	if got := take(t, w.reader, 3); first(got, us) != 2 {
 		t.Errorf("first offset %d, want 2", first(got, us))
 	}
-	if n := len(w.assigned); n != 1 {
-		t.Errorf("told of %d assignments, want only the one that started", n)
+	if n, started := len(w.assigned), int(calls.Load())-1; n == 0 || n > started {
+		t.Errorf("told of %d assignments, want only the %d that started", n, started)
 	}
 }
 

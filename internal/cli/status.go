@@ -31,6 +31,7 @@ func newStatus(s *session) *cobra.Command {
 		Short: "What each region has, lacks and complains about",
 		Long: `Show per region: end offsets, applied positions, lag per origin in events and
 time, what mirrors have yet to bring, keys, clock, alarms; and each mirror flow.
+APPLIED/END has the position per origin, and the log's end where it is not there.
 
 --until converged returns when every region holds every event.`,
 		Example: `  geokv status
@@ -152,15 +153,14 @@ func (s *session) printReport(r api.Report) error {
 	if s.printer.Format != out.Table {
 		return s.printer.Result(r, nil)
 	}
-	if err := s.printer.Grid(regionsGrid(r)); err != nil {
-		return err
-	}
-	s.printer.Printf("\n")
-	if err := s.printer.Grid(flowsGrid(r)); err != nil {
-		return err
+	for _, g := range []out.Grid{regionsGrid(r), partsGrid(r), flowsGrid(r)} {
+		if err := s.printer.Grid(g); err != nil {
+			return err
+		}
+		s.printer.Printf("\n")
 	}
 	s.printAlarms(r)
-	s.printer.Printf("\n%s   registry %s   api %s\n", convergedText(s.printer, r), out.Safe(r.Registry), out.Safe(r.API))
+	s.printer.Printf("%s   registry %s   api %s\n", convergedText(s.printer, r), out.Safe(r.Registry), out.Safe(r.API))
 	return nil
 }
 
@@ -172,7 +172,7 @@ func convergedText(p *out.Printer, r api.Report) string {
 }
 
 func regionsGrid(r api.Report) out.Grid {
-	g := out.Grid{Columns: out.Columns("REGION", "STATE", ">KEYS", ">LAG", ">LAG TIME", "APPLIED/END PER ORIGIN", ">GAP", "KAFKA", "REDIS", "DETAIL~")}
+	g := out.Grid{Columns: out.Columns("REGION", "STATE", ">KEYS", ">LAG", ">LAG TIME", ">GAP", "APPLIED/END~")}
 	for _, region := range r.Regions {
 		g.Add(
 			out.Cell{Text: region.Name},
@@ -180,12 +180,19 @@ func regionsGrid(r api.Report) out.Grid {
 			out.Cell{Text: countText(region.Keys)},
 			out.Cell{Text: countText(lagOf(region))},
 			out.Cell{Text: lagText(region)},
-			out.Cell{Text: originsText(region)},
 			out.Cell{Text: countText(mirrorGap(region))},
-			out.Cell{Text: strings.Join(region.Kafka, ",")},
-			out.Cell{Text: region.Redis},
-			out.Cell{Text: region.Detail},
+			out.Cell{Text: originsText(region)},
 		)
+	}
+	return g
+}
+
+// partsGrid has the addresses apart from the numbers: a terminal of 80 columns
+// has room for one of the two.
+func partsGrid(r api.Report) out.Grid {
+	g := out.Grid{Columns: out.Columns("REGION", "KAFKA~", "REDIS~", "DETAIL~")}
+	for _, region := range r.Regions {
+		g.Add(out.Text(region.Name, strings.Join(region.Kafka, ","), region.Redis, region.Detail)...)
 	}
 	return g
 }
@@ -207,10 +214,14 @@ func stateRole(s api.State) out.Role {
 	return out.Bad
 }
 
+// originsText has one number for a log that is applied to its end.
 func originsText(r api.RegionReport) string {
 	parts := make([]string, len(r.Origins))
 	for i, o := range r.Origins {
-		parts[i] = fmt.Sprintf("%s %d/%d", o.Origin, o.Applied, o.End)
+		parts[i] = fmt.Sprintf("%s %d", o.Origin, o.Applied)
+		if o.Applied != o.End {
+			parts[i] += fmt.Sprintf("/%d", o.End)
+		}
 	}
 	return strings.Join(parts, "  ")
 }
@@ -253,7 +264,7 @@ func countText(n int64) string {
 }
 
 func flowsGrid(r api.Report) out.Grid {
-	g := out.Grid{Columns: out.Columns("FLOW", "STATE", ">DELAY", ">GAP", "")}
+	g := out.Grid{Columns: out.Columns("FLOW", "STATE", ">DELAY", ">GAP", "~")}
 	for _, f := range r.Flows {
 		role := out.Good
 		if f.State != api.FlowUp && f.State != api.FlowExternal {
@@ -268,15 +279,15 @@ func flowsGrid(r api.Report) out.Grid {
 func (s *session) printAlarms(r api.Report) {
 	for _, region := range r.Regions {
 		for _, a := range region.Alarms {
-			s.printer.Printf("\n%s %s in %s (%d times): %s", s.printer.Style(out.Bad, "alarm"), a.Code, region.Name, a.Count, out.Safe(a.Message))
+			s.printer.Printf("%s %s in %s (%d times): %s", s.printer.Style(out.Bad, "alarm"), a.Code, region.Name, a.Count, out.Safe(a.Message))
 			if a.Hint != "" {
 				s.printer.Printf("\n  hint: %s", out.Safe(a.Hint))
 			}
-			s.printer.Printf("\n")
+			s.printer.Printf("\n\n")
 		}
 		for _, o := range region.Origins {
 			for _, h := range o.Holes {
-				s.printer.Printf("\n%s in %s: events of %s, partition %d, lane %s, seq %s were never delivered\n",
+				s.printer.Printf("%s in %s: events of %s, partition %d, lane %s, seq %s were never delivered\n\n",
 					s.printer.Style(out.Bad, "hole"), region.Name, o.Origin, h.Partition, h.Lane, h.Seqs)
 			}
 		}

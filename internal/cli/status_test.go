@@ -31,9 +31,38 @@ func TestWhatIsUnknownIsADashInTheTable(t *testing.T) {
 	for line := range strings.Lines(text.String()) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
-	for i, want := range map[int]string{1: "us up 7 0 0s us 0/0 ap 0/0 -", 2: "ap down - - - -", 5: "us->ap down 0s -"} {
+	for i, want := range map[int]string{1: "us up 7 0 0s - us 0 ap 0", 2: "ap down - - - -", 9: "us->ap down 0s -"} {
 		if i >= len(lines) || lines[i] != want {
 			t.Errorf("line %d, want %q in\n%s", i, want, text.String())
 		}
+	}
+}
+
+// A terminal of 80 columns has room for every row, with the positions of a day of
+// traffic and a region in trouble; positions and addresses stay whole.
+func TestStatusFitsEightyColumns(t *testing.T) {
+	var report api.Report
+	for i, name := range []string{"us", "eu", "ap"} {
+		region := api.RegionReport{Name: name, Index: i, State: api.StateUp, Keys: 12345, LagEvents: 1234, LagMS: 340, Kafka: []string{"127.0.0.1:31669"}, Redis: "127.0.0.1:35071"}
+		for _, origin := range []string{"us", "eu", "ap"} {
+			region.Origins = append(region.Origins, api.OriginReport{Origin: origin, Applied: 1234567, End: 1234567})
+		}
+		report.Regions = append(report.Regions, region)
+		report.Flows = append(report.Flows, api.FlowReport{From: name, To: "eu", State: api.FlowDown, Detail: strings.Repeat("connection refused ", 9)})
+	}
+	report.Regions[1].State, report.Regions[1].Detail = api.StateDown, strings.Repeat("connection refused ", 9)
+	text := onTerminal(t, 80, regionsGrid(report), partsGrid(report), flowsGrid(report))
+	for _, want := range []string{"us 1234567  eu 1234567  ap 1234567\n", "127.0.0.1:31669  127.0.0.1:35071"} {
+		if strings.Count(text, want) != 3 {
+			t.Errorf("not thrice %q in\n%s", want, text)
+		}
+	}
+}
+
+// What a region has yet to apply shows beside where its log ends.
+func TestPositionsThatLag(t *testing.T) {
+	r := api.RegionReport{Origins: []api.OriginReport{{Origin: "us", Applied: 7, End: 9}, {Origin: "eu", Applied: 5, End: 5}}}
+	if got := originsText(r); got != "us 7/9  eu 5" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -119,6 +119,9 @@ func (s *session) tail(ctx context.Context, o tailOptions, words []string) error
 		return err
 	}
 	defer s.disconnect(b)
+	for _, note := range hopeless(plan.filter, b.Regions()) {
+		s.printer.Note("%s", out.Safe(note))
+	}
 	rows := newTailRows(s.printer, plan, b.Regions())
 	if !plan.live {
 		return rows.fromLog(ctx, b)

@@ -179,9 +179,12 @@ func timeOf(row timeline.Row) string {
 
 func originOf(row timeline.Row) string { return strings.TrimSuffix(row.Topic, ".events") }
 
+// unknownOp stands for the operation of what could not be decoded.
+const unknownOp = "?"
+
 func opOf(row timeline.Row) string {
 	if row.Event == nil {
-		return "?"
+		return unknownOp
 	}
 	return string(row.Event.Op())
 }

@@ -203,14 +203,24 @@ func (s *session) running() (datadir.Cluster, string, error) {
 	if err != nil {
 		return datadir.Cluster{}, "", err
 	}
-	return datadir.Find(path)
+	found, token, err := datadir.Find(path)
+	var none *fail.Error
+	if errors.As(err, &none) && none.Code == fail.Unavailable && !s.namesPlace() {
+		none.WithHint("%s; --data DIR finds one that runs in another directory", none.Hint)
+	}
+	return found, token, err
+}
+
+// namesPlace reports whether the embedded cluster was named.
+func (s *session) namesPlace() bool {
+	return s.memory || s.data != "" || s.getenv("GEOKV_DATA") != ""
 }
 
 // runningDir is the data directory of the cluster that runs on this machine, if
 // any: without --data and --memory one that keeps nothing on disk is found too.
 func (s *session) runningDir() (string, error) {
 	path, err := s.dataDir()
-	if err != nil || s.memory || s.data != "" || s.getenv("GEOKV_DATA") != "" {
+	if err != nil || s.namesPlace() {
 		return path, err
 	}
 	if _, _, err := datadir.Find(path); err != nil {

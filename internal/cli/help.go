@@ -52,8 +52,8 @@ func helpTopics() []*cobra.Command {
 const exitCodes = `Exit codes are the same for every command:
 
   0    done
-  1    an error that fits nothing below; some lines of produce - or fold failed;
-       mm2 check found errors
+  1    an error that fits nothing below; lines of produce - or fold failed or
+       are unknown, some or all, whatever the error's code; mm2 check found errors
   2    the command line, a file or an operation is malformed or breaks a rule
   3    not found: the key has no value, the thing does not exist
   4    not allowed: wrong or missing token, or the key holds another type

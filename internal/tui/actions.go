@@ -36,8 +36,11 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	s := m.scope()
 	a, bound := lookup(m.c.keys, s, msg.String())
 	bound = bound && !msg.Paste
-	if bound && a == actQuit {
+	switch {
+	case bound && a == actQuit:
 		return tea.Quit
+	case bound && a == actSuspend:
+		return m.suspend()
 	}
 	if m.layout.tooSmall() { // nobody sees what a key would do
 		return nil

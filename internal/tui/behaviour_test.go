@@ -672,3 +672,31 @@ func TestTheFormBeginsEmpty(t *testing.T) {
 		t.Errorf("from the pane of ap: key %q, arguments %q, field %d, region %d", f.key.Value(), f.args.Value(), f.at, f.region)
 	}
 }
+
+// TestSuspend is refused where the cluster would stop too, works on a screen that
+// is too small, and brings the mouse back as it was.
+func TestSuspend(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.title = Embedded
+	s.press("ctrl+z")
+	if problem := wantText("would stop the cluster too")(s); problem != "" || s.stops != 0 {
+		t.Errorf("embedded: stopped %d times; %s", s.stops, problem)
+	}
+	s.title = Attached
+	s.send(windowSize(10, 3))
+	s.press("ctrl+z")
+	if s.stops != 1 {
+		t.Errorf("attached: stopped %d times, want 1", s.stops)
+	}
+	s.send(windowSize(120, 40))
+	if s.send(resumedMsg{}) == nil {
+		t.Error("the mouse stays off")
+	}
+	s.press("m")
+	if s.send(resumedMsg{err: errors.New("no shell")}) != nil {
+		t.Error("the mouse comes on")
+	}
+	if problem := wantText("no shell")(s); problem != "" {
+		t.Error(problem)
+	}
+}

@@ -267,6 +267,7 @@ type screen struct {
 	now    time.Time
 	copied string
 	quit   bool // the program was asked to end
+	stops  int  // times it was asked to stop
 }
 
 func newScreen(t testing.TB, w, h int, regions ...string) *screen {
@@ -289,6 +290,7 @@ func newScreenWith(t testing.TB, w, h int, o Options) *screen {
 	}
 	s.Model = newModel(c, o)
 	s.Model.copy = func(text string) tea.Cmd { s.copied = text; return nil }
+	s.Model.stop = func() tea.Cmd { s.stops++; return nil }
 	s.send(tea.WindowSizeMsg{Width: w, Height: h})
 	s.look()
 	return s

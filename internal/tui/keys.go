@@ -42,6 +42,7 @@ type action string
 
 const (
 	actQuit      action = "quit"
+	actSuspend   action = "suspend"
 	actHelp      action = "help"
 	actPalette   action = "palette"
 	actNextPane  action = "next-pane"
@@ -112,10 +113,10 @@ func key(a action, help, short string, keys ...string) binding {
 }
 
 // in is what keys do in a scope. An overlay hides the keys of everywhere, but for
-// the one that always ends a program.
+// those that always end or suspend a program.
 func in(s scope, bindings ...binding) []binding {
 	if s.modal() {
-		bindings = append(bindings, key(actQuit, "quit", "", "ctrl+c"))
+		bindings = append(bindings, key(actQuit, "quit", "", "ctrl+c"), key(actSuspend, "suspend", "", "ctrl+z"))
 	}
 	for i := range bindings {
 		bindings[i].scope = s
@@ -130,6 +131,7 @@ func keymap() []binding {
 func globalKeys() []binding {
 	return in(scopeGlobal,
 		key(actQuit, "quit; the terminal is left as it was", "quit", "q", "ctrl+c"),
+		key(actSuspend, "suspend; fg in the shell goes on", "", "ctrl+z"),
 		key(actHelp, "this help", "help", "?"),
 		key(actPalette, "command palette: every action, by name", "commands", ":"),
 		key(actNextPane, "next pane", "", "tab"),

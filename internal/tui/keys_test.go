@@ -89,7 +89,7 @@ func keyCases() map[scope]map[action]keyCase {
 		s.press("enter")
 	}
 	quits := keyCase{nil, wantThat(func(s *screen) bool { return s.quit })}
-	return map[scope]map[action]keyCase{
+	cases := map[scope]map[action]keyCase{
 		scopeGlobal: {
 			actQuit:      quits,
 			actHelp:      {opened(), both(wantScope(scopeHelp), wantText("superseded", "events"))},
@@ -220,6 +220,13 @@ func keyCases() map[scope]map[action]keyCase {
 			actQuit: withOpen(quits, opened("y")),
 		},
 	}
+	suspends := keyCase{nil, wantThat(func(s *screen) bool { return s.stops == 1 })}
+	for _, actions := range cases {
+		if quit, ends := actions[actQuit]; ends { // wherever one key works the other does
+			actions[actSuspend] = withOpen(suspends, quit.open)
+		}
+	}
+	return cases
 }
 
 func withOpen(k keyCase, open func(*screen)) keyCase { return keyCase{open, k.want} }
@@ -388,7 +395,7 @@ func TestUnboundKeysDoNothing(t *testing.T) {
 	s := newScreen(t, 120, 40)
 	s.traffic()
 	before := s.draw()
-	for _, k := range []string{"ctrl+a", "Q", "9", "f5", "ctrl+z", "~", "é"} {
+	for _, k := range []string{"ctrl+a", "Q", "9", "f5", "ctrl+x", "~", "é"} {
 		s.press(k)
 	}
 	if after := s.draw(); after != before {
@@ -443,6 +450,7 @@ func TestPaletteCommands(t *testing.T) {
 		"zoom":               wantThat(func(s *screen) bool { return s.zoomed }),
 		"command":            wantScope(scopeCommand),
 		"help":               wantScope(scopeHelp),
+		"suspend":            wantThat(func(s *screen) bool { return s.stops == 1 }),
 		"quit":               wantThat(func(s *screen) bool { return s.quit }),
 		"set k 'v w' px 500": both(wantCalls("produce us SET k v w PX 500"), wantScope(scopeForm), wantText("durable")),
 		"cut mars":           both(wantScope(scopePalette), wantText("no region mars")),

@@ -17,7 +17,7 @@ type Model struct {
 	feed   *feed
 	rates  *rates
 	layout layout
-	title  string // what this terminal is looking at
+	title  Where // what this terminal is looking at
 
 	regions   *regionsPane
 	events    *eventLog
@@ -31,6 +31,7 @@ type Model struct {
 
 	mouse    bool
 	copy     func(string) tea.Cmd
+	stop     func() tea.Cmd // stops the program until the shell continues it
 	streamUp bool
 	stream   error // why the event stream is down
 	lab      *api.Lab
@@ -54,7 +55,7 @@ func newModel(c *common, o Options) *Model {
 		c: c, feed: newFeed(feedLimit), rates: rates, title: o.Title,
 		regions: newRegionsPane(c), events: newEventLog(c), mirrors: newMirrorsPane(c, rates),
 		simulator: &simPane{c: c, mix: o.Mix}, focus: scopeEvents, mouse: !o.NoMouse,
-		copy: func(string) tea.Cmd { return nil },
+		copy: func(string) tea.Cmd { return nil }, stop: func() tea.Cmd { return nil },
 	}
 	m.form = newForm(c, m.events)
 	if o.Notice != "" {
@@ -110,6 +111,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.form.takePlan(msg)
 	case doneMsg:
 		return m.takeDone(msg)
+	case resumedMsg:
+		return m.resumed(msg)
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ func entries() []entry {
 		{"zoom", "", "give the pane the whole screen, or take it back", act(actZoom)},
 		{"command", "", "show and copy the equivalent command line", act(actCopy)},
 		{"help", "", "every key", act(actHelp)},
+		{"suspend", "", "stop here until fg in the shell", func(m *Model, _ []string) (tea.Cmd, error) { return m.suspend(), nil }},
 		{"quit", "", "leave", func(*Model, []string) (tea.Cmd, error) { return tea.Quit, nil }},
 	}
 }

@@ -30,7 +30,7 @@ func program() int {
 	defer stop()
 	fake := newFake(nil, "us", "eu", "ap")
 	err := Run(ctx, Options{
-		Source: panicking{fake}, Regions: []string{"us", "eu", "ap"}, Title: "a fake", Theme: ThemeDark, In: os.Stdin, Out: os.Stdout,
+		Source: panicking{fake}, Regions: []string{"us", "eu", "ap"}, Title: Attached, Theme: ThemeDark, In: os.Stdin, Out: os.Stdout,
 	})
 	if err != nil {
 		fmt.Println("ended with", err)
@@ -46,11 +46,18 @@ func (panicking) Produce(context.Context, event.Operation) (event.Receipt, error
 }
 
 func inTerminal(t *testing.T) *ttytest.TTY {
+	return inTerminalUnder(t)
+}
+
+// inTerminalUnder runs the program by way of another one, which finds it as the
+// last of its arguments.
+func inTerminalUnder(t *testing.T, runner ...string) *ttytest.TTY {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
+	words := append(runner, self)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), "GEOKV_TUI_PROGRAM=1", "TERM=xterm-256color")
 	return ttytest.Start(t, cmd, 120, 40)
 }
@@ -98,6 +105,45 @@ func TestTerminalIsCleanAfterASignal(t *testing.T) {
 	tty := inTerminal(t)
 	tty.WaitFor("all agree")
 	tty.Signal(syscall.SIGTERM)
+	status, output := tty.Ended()
+	if status != 0 {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	tty.CheckClean(output)
+}
+
+// TestSuspendedByAShell: Ctrl-Z gives a shell with job control a clean terminal,
+// out of an overlay too, and fg brings the screen back.
+func TestSuspendedByAShell(t *testing.T) {
+	tty := inTerminalUnder(t, "sh", "-m", "-c", `"$0"; echo "the shell has it"; read -r again; fg; echo "ended with $?"`)
+	tty.WaitFor("all agree")
+	tty.Type("?")
+	tty.WaitFor("superseded")
+	tty.Type("\x1a")
+	tty.WaitFor("the shell has it")
+	tty.CheckClean(tty.Output())
+	tty.Type("on\n")
+	tty.WaitFor("superseded")
+	tty.WaitTaken()
+	tty.Type("q")
+	tty.WaitFor("all agree")
+	tty.Type("q")
+	status, output := tty.Ended()
+	if status != 0 || !strings.Contains(output, "ended with 0") {
+		t.Errorf("exit status %d:\n%s", status, output)
+	}
+	tty.CheckClean(output)
+}
+
+// TestSuspendWithoutAShell: where nobody could continue the program it goes on
+// and says so.
+func TestSuspendWithoutAShell(t *testing.T) {
+	tty := inTerminal(t)
+	tty.WaitFor("all agree")
+	tty.Type("\x1a")
+	tty.WaitFor("no shell with job control")
+	tty.WaitTaken()
+	tty.Type("q")
 	status, output := tty.Ended()
 	if status != 0 {
 		t.Errorf("exit status %d:\n%s", status, output)

@@ -31,7 +31,7 @@ func init() { quiet.End() } // the terminal library has been initialized; see pa
 type Options struct {
 	Source  Source
 	Regions []string // names in index order
-	Title   string   // what is looked at: "embedded here", "attached to"
+	Title   Where    // what is looked at
 	Notice  string   // said once at the start
 	API     string   // address of the API, until a report says another
 	Mix     []Share  // what simulated steps are made of
@@ -77,6 +77,9 @@ func Run(ctx context.Context, o Options) error {
 	c := newCommon(ctx, o)
 	m := newModel(c, o)
 	m.copy = func(text string) tea.Cmd { return copyTo(o.Out, text) }
+	m.stop = func() tea.Cmd {
+		return tea.Exec(stopped{o.Out}, func(err error) tea.Msg { return resumedMsg{err} })
+	}
 	settings := []tea.ProgramOption{
 		tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(),
 		tea.WithoutSignalHandler(), // ctx ends with the signal; who catches it is the command's business

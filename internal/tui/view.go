@@ -69,7 +69,7 @@ func (m *Model) panes() []string {
 func (m *Model) header() string {
 	c := m.c
 	now := c.wall()
-	left := " geokv  " + m.title + " " + m.address()
+	left := " geokv  " + string(m.title) + " " + m.address()
 	parts := []string{m.headline()}
 	if m.stream != nil {
 		parts = append(parts, c.down+" event stream down")

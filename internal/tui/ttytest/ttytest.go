@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -201,12 +202,22 @@ func (tty *TTY) drain() {
 	}
 }
 
-// CheckClean fails the test unless the terminal is as it was: no alternate
-// screen, a cursor, no mouse reports, no bracketed paste, line discipline as
-// before.
-func (tty *TTY) CheckClean(output string) {
-	tty.t.Helper()
-	for _, mode := range []struct{ on, off, what string }{
+// Output is all that was written so far.
+func (tty *TTY) Output() string {
+	tty.mu.Lock()
+	defer tty.mu.Unlock()
+	return string(tty.output)
+}
+
+// mode is something that a program of the whole screen does to a terminal.
+type mode struct{ on, off, what string }
+
+func (m mode) isOn(output string) bool {
+	return strings.LastIndex(output, m.on) > strings.LastIndex(output, m.off)
+}
+
+func modes() []mode {
+	return []mode{
 		{"\x1b[?1049h", "\x1b[?1049l", "the alternate screen"},
 		{"\x1b[?25l", "\x1b[?25h", "the hidden cursor"},
 		{"\x1b[?7l", "\x1b[?7h", "line wrap off"},
@@ -214,12 +225,44 @@ func (tty *TTY) CheckClean(output string) {
 		{"\x1b[?1002h", "\x1b[?1002l", "mouse reports"},
 		{"\x1b[?1006h", "\x1b[?1006l", "extended mouse reports"},
 		{"\x1b[?2004h", "\x1b[?2004l", "bracketed paste"},
-	} {
-		if strings.LastIndex(output, mode.on) > strings.LastIndex(output, mode.off) {
+	}
+}
+
+// CheckClean fails the test unless the terminal is as it was: no alternate
+// screen, a cursor, no mouse reports, no bracketed paste, line discipline as
+// before.
+func (tty *TTY) CheckClean(output string) {
+	tty.t.Helper()
+	for _, mode := range modes() {
+		if mode.isOn(output) {
 			tty.t.Errorf("the program left behind: %s", mode.what)
 		}
 	}
 	if after := *tty.termios(); after != tty.before {
 		tty.t.Errorf("the program left the terminal in another mode: %+v, was %+v", after, tty.before)
+	}
+}
+
+// WaitTaken waits until a program has the whole terminal: every mode that
+// CheckClean wants gone is on.
+func (tty *TTY) WaitTaken() {
+	tty.t.Helper()
+	deadline := time.After(patience)
+	for {
+		tty.mu.Lock()
+		output, grown := string(tty.output), tty.grown
+		tty.mu.Unlock()
+		missing := slices.DeleteFunc(modes(), func(m mode) bool { return m.isOn(output) })
+		if len(missing) == 0 {
+			break
+		}
+		select {
+		case <-grown:
+		case <-deadline:
+			tty.t.Fatalf("the program did not take within %v: %s", patience, missing[0].what)
+		}
+	}
+	if *tty.termios() == tty.before {
+		tty.t.Error("the program left the terminal's line discipline as it was")
 	}
 }

@@ -2,16 +2,28 @@ package cli_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
+// alone runs geokv with a home of its own: the user's files, and those above the
+// checkout, do not tell it which cluster is meant.
+func alone(home string, args ...string) *exec.Cmd {
+	cmd := geokvCommand(filepath.Join(home, "cluster"), args...)
+	cmd.Dir = home
+	cmd.Env = append(cmd.Env, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_RUNTIME_DIR="+home,
+		"GEOKV_CONFIG=", "GEOKV_TOKEN=")
+	return cmd
+}
+
 // An interrupt ends produce - although its input stays open and silent, as a
 // terminal's does, and tells what became of the lines before.
 func TestInterruptEndsProduceAtAnOpenInput(t *testing.T) {
-	dir := t.TempDir()
-	cluster := geokvCommand(dir, "up", "-o", "json")
+	home := t.TempDir()
+	cluster := alone(home, "up", "-o", "json")
 	if _, err := startAndWait(cluster); err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +32,7 @@ func TestInterruptEndsProduceAtAnOpenInput(t *testing.T) {
 		_ = cluster.Wait()
 	}()
 
-	produce := geokvCommand(dir, "produce", "-", "-o", "jsonl")
+	produce := alone(home, "produce", "-", "-o", "jsonl")
 	in, err := produce.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

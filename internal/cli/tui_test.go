@@ -3,7 +3,6 @@
 package cli_test
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,9 +13,8 @@ import (
 // inTerminal runs geokv in a pseudo-terminal, with a home of its own.
 func inTerminal(t *testing.T, args ...string) *ttytest.TTY {
 	t.Helper()
-	home := t.TempDir()
-	cmd := geokvCommand(t.TempDir(), args...)
-	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home, "GEOKV_DATA="+home+"/cluster")
+	cmd := alone(t.TempDir(), args...)
+	cmd.Env = append(cmd.Env, "TERM=xterm-256color")
 	return ttytest.Start(t, cmd, 120, 40)
 }
 
@@ -59,7 +57,7 @@ func TestOtherCommandsDoNotAskTheTerminal(t *testing.T) {
 
 // TestTUIWithoutATerminal names the commands that work without one.
 func TestTUIWithoutATerminal(t *testing.T) {
-	cmd := geokvCommand(t.TempDir(), "tui")
+	cmd := alone(t.TempDir(), "tui")
 	text, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !asExit(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(text), "geokv tail") {

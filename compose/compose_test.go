@@ -86,6 +86,50 @@ func checkService(t *testing.T, s types.ServiceConfig) {
 	}
 }
 
+// A health check that does not ask the process passes without it.
+func TestHealthChecksAskTheProcess(t *testing.T) {
+	checked := 0
+	for _, s := range load(t).Services {
+		if s.Build == nil && !strings.HasPrefix(s.Image, "geokv:") || s.Name == "topics" { // which ends
+			continue
+		}
+		address := "127.0.0.1:8080"
+		if want := []string{"CMD", "/geokv", "ready", "--http", address}; s.HealthCheck == nil || !slices.Equal(s.HealthCheck.Test, want) {
+			t.Errorf("%s is checked by %v, want %v", s.Name, s.HealthCheck, want)
+		}
+		listens := slices.Contains(s.Command, address)
+		if listen := s.Environment["GEOKV_HTTP_LISTEN"]; listen != nil {
+			listens = *listen == "0.0.0.0:8080"
+		}
+		if !listens {
+			t.Errorf("%s does not listen at %s", s.Name, address)
+		}
+		checked++
+	}
+	if checked != 4 {
+		t.Errorf("%d services of geokv looked at, want 4", checked)
+	}
+	image, err := Files.ReadFile("Dockerfile")
+	if err != nil || bytes.Contains(image, []byte("HEALTHCHECK")) {
+		t.Errorf("the image has a check of its own (%v): what it runs decides what can be asked", err)
+	}
+}
+
+// local.yaml takes the password from the environment, which has none by itself.
+func TestCommandLinesHaveThePassword(t *testing.T) {
+	for _, name := range []string{"compose.yaml", "local.yaml"} {
+		text, err := Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "--config compose/local.yaml") && !strings.Contains(line, "GEOKV_REDIS_PASSWORD=") {
+				t.Errorf("%s: %q fails", name, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
 // The old Compose of Debian (1.29) knows no top-level name.
 func TestComposeFileSuitsOldVersions(t *testing.T) {
 	text, err := Files.ReadFile("compose.yaml")

@@ -22,7 +22,6 @@ FROM scratch
 COPY --chown=65532:65532 cache /cache
 COPY geokv /geokv
 USER 65532:65532
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["/geokv", "status", "-o", "json"]
 ENTRYPOINT ["/geokv"]
 D
 

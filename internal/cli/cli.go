@@ -187,7 +187,7 @@ MirrorMaker 2 carries each region's log to the others.`,
 	root.AddCommand(
 		newUp(s), newServe(s), newMaterialize(s), newSim(s),
 		newProduce(s), newGet(s), newKeys(s),
-		newTUI(s), newTail(s), newStatus(s), newFold(s),
+		newTUI(s), newTail(s), newStatus(s), newReady(s), newFold(s),
 		newStack(s), newTopics(s), newMM2(s), newConfig(s), newCompletion(s), newVersion(s),
 	)
 	root.AddCommand(helpTopics()...)

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/app"
+	"github.com/geokv/geokv/internal/client"
+	"github.com/geokv/geokv/internal/fail"
+)
+
+// probeTimeout is within what schedulers of health checks commonly wait.
+const probeTimeout = 3 * time.Second
+
+func newReady(s *session) *cobra.Command {
+	var address string
+	cmd := &cobra.Command{
+		Use:   "ready",
+		Short: "Ask a running process whether it is ready: for health checks",
+		Long: `Ask the process that serves the API (geokv serve, geokv up) or --http ADDRESS of
+geokv materialize whether the views it keeps are whole and its bridges have
+started. Ends with 0 if so, with 5 if not and when nobody answers; what is missing
+is on stderr.
+
+geokv status is no health check: without a server it looks at the regions itself,
+and it reports what is down without failing.`,
+		Example: `  geokv ready --config geokv.yaml
+  geokv ready --http 127.0.0.1:8081`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.ready(cmd.Context(), address) },
+	}
+	cmd.Flags().StringVar(&address, "http", "", "address to ask (default: http.listen of the configuration, else the cluster that runs here)")
+	return group("watch", cmd)
+}
+
+func (s *session) ready(ctx context.Context, address string) error {
+	address, err := s.whereToAsk(address)
+	if err != nil {
+		return err
+	}
+	c, err := client.New(client.Config{URL: address, Timeout: probeTimeout})
+	if err != nil {
+		return err
+	}
+	defer c.CloseIdleConnections()
+	return c.Ready(ctx)
+}
+
+func (s *session) whereToAsk(address string) (string, error) {
+	if address != "" {
+		return reachable(address), checkListen(address)
+	}
+	cfg, err := s.loadConfig()
+	if err != nil {
+		return "", err
+	}
+	if !cfg.External() {
+		running, _, err := s.running()
+		return running.API, err
+	}
+	if cfg.HTTP.Listen == "" || strings.HasSuffix(cfg.HTTP.Listen, ":0") {
+		return "", fail.New(fail.Usage, "ready: the configuration names no address of a server").
+			WithHint("set http.listen, or name the address with --http")
+	}
+	return reachable(cfg.HTTP.Listen), nil
+}
+
+// runProbed runs an application that has no API: all it answers is /readyz.
+func (s *session) runProbed(ctx context.Context, a *app.App, listen string) error {
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		_ = s.closeApp(a)
+		return cannotListen(err, listen)
+	}
+	s.printer.Note("answering http://%s/readyz", listener.Addr())
+	server := &http.Server{Handler: readyHandler(a.Ready), ReadHeaderTimeout: probeTimeout}
+	serve := func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fail.Wrap(fail.Internal, err, "answer on %s", listen)
+		}
+		return nil
+	}
+	return together(ctx, a, serve, server.Shutdown, func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// readyHandler answers /readyz as the API does.
+func readyHandler(ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		err := ready(r.Context())
+		if err == nil {
+			fmt.Fprintln(w, "ok")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(api.ErrorOf(err)) // whoever asked is gone
+	})
+	return mux
+}

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,14 +20,25 @@ func newSim(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sim",
 		Short: "Simulated traffic: a shop with purchases, carts, restocks and races",
+		Long:  "Make the traffic of a shop in the running cluster.\n\nOf a hundred steps are: " + simMix() + ".",
 		Example: `  geokv sim start --rate 50
+  geokv sim status
   geokv sim rate 500
   geokv sim stop`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimStart(s), newSimStop(s), newSimRate(s), newSimRun(s))
+	cmd.AddCommand(newSimStart(s), newSimStatus(s), newSimStop(s), newSimRate(s), newSimRun(s))
 	return group("run", cmd)
+}
+
+// simMix tells what the steps are made of.
+func simMix() string {
+	var shares []string
+	for _, share := range sim.Mix() {
+		shares = append(shares, fmt.Sprintf("%s %d", share.Kind, share.Percent))
+	}
+	return strings.Join(shares, ", ")
 }
 
 func newSimStart(s *session) *cobra.Command {
@@ -63,6 +76,21 @@ func (s *session) simFlags(cmd *cobra.Command, start *api.SimStart) {
 	s.completeRegions(cmd, "regions")
 }
 
+func newSimStatus(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whether it runs, at which rate, and what it did",
+		Example: `  geokv sim status
+  geokv sim status -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.simStatus(cmd.Context()) },
+	}
+}
+
+func (s *session) simStatus(ctx context.Context) error {
+	return s.onServer(ctx, func(ctx context.Context, r *remote) (api.Sim, error) { return r.Sim(ctx) })
+}
+
 func newSimStop(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
@@ -85,7 +113,7 @@ func newSimRate(s *session) *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return s.onServer(cmd.Context(), func(ctx context.Context, r *remote) (api.Sim, error) { return r.Sim(ctx) })
+				return s.simStatus(cmd.Context())
 			}
 			rate, err := strconv.ParseFloat(args[0], 64)
 			if err != nil {

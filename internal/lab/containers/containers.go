@@ -6,6 +6,7 @@ package containers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,18 +26,20 @@ const (
 	file    = "compose.yaml"
 	image   = "geokv:local" // what the compose file runs when GEOKV_IMAGE names no other
 	patient = 4 * time.Minute
+	grace   = 10 * time.Second
 )
 
-// Config says what to run. All fields but Env and Command are required.
+// Config says what to run. All fields but Env, Command and Grace are required.
 type Config struct {
-	Project string                                      // names containers, networks and volumes; those of a parent that was killed are taken over
-	Dir     string                                      // has compose.yaml and everything it mounts, see Write
-	Env     []string                                    // NAME=value, beside the environment of this process
-	Ready   func(ctx context.Context) error             // nil once the cluster takes reads and writes
-	Say     func(format string, arguments ...any)       // tells progress
-	Getenv  func(name string) string                    // of this process
-	Command func(name string, args ...string) *exec.Cmd // default exec.Command
-	Discard bool                                        // data ends with the containers
+	Project string                                                           // names containers, networks and volumes; those of a parent that was killed are taken over
+	Dir     string                                                           // has compose.yaml and everything it mounts, see Write
+	Env     []string                                                         // NAME=value, beside the environment of this process
+	Ready   func(ctx context.Context) error                                  // nil once the cluster takes reads and writes
+	Say     func(format string, arguments ...any)                            // tells progress
+	Getenv  func(name string) string                                         // of this process
+	Command func(ctx context.Context, name string, args ...string) *exec.Cmd // default exec.CommandContext
+	Grace   time.Duration                                                    // what an interrupted tool may still take; default 10 s
+	Discard bool                                                             // data ends with the containers
 }
 
 // Cluster is a running set of containers.
@@ -50,8 +53,9 @@ type Cluster struct {
 // again.
 func Up(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.Command == nil {
-		cfg.Command = exec.Command
+		cfg.Command = exec.CommandContext
 	}
+	cfg.Grace = cmp.Or(cfg.Grace, grace)
 	c := &Cluster{cfg: cfg}
 	if err := c.findTool(ctx); err != nil {
 		return nil, err
@@ -167,17 +171,15 @@ func (c *Cluster) start(ctx context.Context) error {
 }
 
 // run calls a program and returns what it printed; the error has its last words.
+// When ctx ends the program is interrupted, and killed if that does not end it.
 func (c *Cluster) run(ctx context.Context, words ...string) (string, error) {
-	cmd := c.cfg.Command(words[0], words[1:]...)
+	cmd := c.cfg.Command(ctx, words[0], words[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = c.cfg.Grace
 	cmd.Env = append(os.Environ(), c.cfg.Env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
-	defer stop()
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/geokv/geokv/internal/fail"
 )
@@ -22,10 +23,10 @@ type docker struct {
 	answer func(line string) string // a shell script
 }
 
-func (d *docker) command(name string, args ...string) *exec.Cmd {
+func (d *docker) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	line := strings.Join(append([]string{name}, args...), " ")
 	d.asked = append(d.asked, line)
-	return exec.Command("sh", "-c", d.answer(line))
+	return exec.CommandContext(ctx, "sh", "-c", d.answer(line))
 }
 
 func (d *docker) config(ready func(context.Context) error) Config {
@@ -143,5 +144,26 @@ func TestInterruptedStart(t *testing.T) {
 	}
 	if last := d.asked[len(d.asked)-1]; last != at(cfg.Dir)+" down" {
 		t.Errorf("the last request was %s", last)
+	}
+}
+
+// The time that an end may take is a bound also for a tool that ignores interrupts.
+func TestDownIsBounded(t *testing.T) {
+	d := &docker{t: t, answer: func(line string) string {
+		if strings.HasSuffix(line, " down") {
+			return "trap '' INT; exec sleep 600"
+		}
+		return "true"
+	}}
+	cfg := d.config(func(context.Context) error { return nil })
+	cfg.Grace = 10 * time.Millisecond
+	c, err := Up(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.Down(ctx); fail.CodeOf(err) != fail.Unavailable || !strings.HasSuffix(fail.HintOf(err), " down") {
+		t.Errorf("got %v, hint %q", err, fail.HintOf(err))
 	}
 }

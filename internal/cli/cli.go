@@ -165,7 +165,7 @@ MirrorMaker 2 carries each region's log to the others.`,
 	flags.StringVar(&s.config, "config", "", "configuration file of an external cluster (default: geokv.yaml upward, then the user's)")
 	flags.StringVar(&s.data, "data", "", "data directory of the embedded cluster (default: GEOKV_DATA, then the user's data directory)")
 	flags.BoolVar(&s.memory, "memory", false, "the cluster that keeps nothing on disk")
-	flags.StringVar(&s.logLevel, "log-level", "warn", "messages on stderr: debug, info, warn or error")
+	flags.StringVar(&s.logLevel, "log-level", "warn", "messages on stderr: debug, info, warn or error; repeats at most once a minute, except with debug")
 	root.Flags().BoolVar(&version, "version", false, "say what binary this is, as geokv version does")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if err = wordFlag(err); !cmd.HasParent() {

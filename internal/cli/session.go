@@ -45,7 +45,7 @@ func (s *session) prepare(cmd *cobra.Command) error {
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return fail.New(fail.Usage, "--log-level %q: want debug, info, warn or error", s.logLevel)
 	}
-	s.log = slog.New(slog.NewTextHandler(s.env.Err, &slog.HandlerOptions{Level: level}))
+	s.log = out.NewLog(s.env.Err, level)
 	return nil
 }
 

@@ -179,7 +179,7 @@ func (s *session) showTUI(ctx context.Context, options tui.Options) error {
 func (s *session) holdLog() (release func()) {
 	was := s.log
 	held := &heldLog{}
-	s.log = slog.New(slog.NewTextHandler(held, &slog.HandlerOptions{Level: s.logLevelOf()}))
+	s.log = out.NewLog(held, s.logLevelOf())
 	return func() {
 		s.log = was
 		held.printTo(s)

@@ -9,7 +9,7 @@ func (a *App) addObserver(r *region) error {
 	r.observer = watch.NewObserver(watch.ObserverConfig{
 		Region: r.Region, Topics: a.cfg.Cluster.Topology.Topics(),
 		Log: watch.LogOf(r.log), View: r.db, Decoder: a.codec, Hub: a.hub,
-		Wall: a.cfg.Wall, From: wal.AtEnd(), Logger: a.cfg.Logger,
+		Wall: a.cfg.Wall, From: wal.AtEnd, Logger: a.cfg.Logger,
 	})
 	return nil
 }

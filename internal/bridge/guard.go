@@ -73,9 +73,9 @@ func (b *Bridge) follow(key []byte, newest hlc.Timestamp) error {
 // checkType is Redis' own rule, against what is visible locally. Two regions
 // can still race; then the newer type hides the other.
 func checkType(op event.Operation, visible crdt.Type, integer bool) error {
-	wants := typeOf(op.Op())
+	wants := crdt.TypeOf(op.Op())
 	switch {
-	case wants == crdt.None || visible == crdt.None:
+	case op.Op() == event.OpSet || op.Op() == event.OpDel || visible == crdt.None: // the two replace any type
 		return nil
 	case wants != visible:
 		return fail.New(fail.WrongType, "WRONGTYPE Operation against a key holding the wrong kind of value").
@@ -85,22 +85,4 @@ func checkType(op event.Operation, visible crdt.Type, integer bool) error {
 			WithHint("%q holds a string that does not count; SET it to a number first", op.Key)
 	}
 	return nil
-}
-
-// typeOf is the type an operation writes to; None for SET and DEL, which
-// replace any type.
-func typeOf(op event.Op) crdt.Type {
-	switch op {
-	case event.OpIncr:
-		return crdt.String
-	case event.OpSAdd, event.OpSRem:
-		return crdt.Set
-	case event.OpZAdd, event.OpZRem:
-		return crdt.ZSet
-	case event.OpHSet, event.OpHDel:
-		return crdt.Hash
-	case event.OpXAdd, event.OpXDel, event.OpXTrim:
-		return crdt.Stream
-	}
-	return crdt.None
 }

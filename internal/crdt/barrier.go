@@ -17,8 +17,8 @@ type Barrier struct {
 	ExpireAtMS int64    // of a SET; absolute, 0 means never
 }
 
-// barrierOf returns the barrier that a SET or DEL is.
-func barrierOf(e event.Event) (b Barrier, ok bool) {
+// BarrierOf returns the barrier that a SET or DEL is.
+func BarrierOf(e event.Event) (b Barrier, ok bool) {
 	switch a := e.Args.(type) {
 	case event.Set:
 		return Barrier{HLC: e.HLC, Op: event.OpSet, Value: a.Value, ExpireAtMS: a.ExpireAtMS}, true
@@ -42,10 +42,10 @@ func (b Barrier) newLife(h hlc.Timestamp) bool {
 	return b.ExpireAtMS != 0 && h.Physical >= b.ExpireAtMS
 }
 
-// compare orders barriers. Equal stamps cannot come from well-run producers;
+// Compare orders barriers. Equal stamps cannot come from well-run producers;
 // if they do, DEL beats SET, then the greater value wins, then the later
 // expiry, where none counts as the earliest.
-func (b Barrier) compare(other Barrier) int {
+func (b Barrier) Compare(other Barrier) int {
 	if b.Exists() != other.Exists() {
 		if b.Exists() {
 			return 1

@@ -60,7 +60,7 @@ func (k *Key) Apply(e event.Event) event.Outcome {
 // join merges the event into the part it belongs to and reports whether the
 // state changed.
 func (k *Key) join(e event.Event) bool {
-	if b, ok := barrierOf(e); ok {
+	if b, ok := BarrierOf(e); ok {
 		return k.raiseBarrier(b)
 	}
 	if k.barrier.Kills(e.HLC) {
@@ -99,7 +99,7 @@ func (k *Key) join(e event.Event) bool {
 // raiseBarrier makes b the barrier if it is newer than the present one, and
 // buries what it killed.
 func (k *Key) raiseBarrier(b Barrier) bool {
-	if b.compare(k.barrier) <= 0 {
+	if b.Compare(k.barrier) <= 0 {
 		return false
 	}
 	k.barrier = b

@@ -32,8 +32,8 @@ type source struct {
 // Add counts one event of the key, in any order, any number of times.
 // Operations that are none of a counter are passed over.
 func (r *Recount) Add(e event.Event) {
-	if b, ok := barrierOf(e); ok {
-		if b.compare(r.barrier) > 0 {
+	if b, ok := BarrierOf(e); ok {
+		if b.Compare(r.barrier) > 0 {
 			r.barrier, r.premature = b, r.origins != nil
 		}
 		return

@@ -2,7 +2,7 @@ package crdt
 
 import (
 	"bytes"
-	"cmp"
+	"slices"
 
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
@@ -32,7 +32,7 @@ func (s *stream) add(h hlc.Timestamp, fields []event.FieldValue) bool {
 	if _, gone := s.deleted[id]; gone || id.Compare(s.floor) < 0 {
 		return false
 	}
-	if old, ok := s.entries[id]; ok && compareFields(fields, old.fields) <= 0 {
+	if old, ok := s.entries[id]; ok && CompareFields(fields, old.fields) <= 0 {
 		return false
 	}
 	put(&s.entries, id, streamEntry{h, fields})
@@ -65,18 +65,15 @@ func (s *stream) trim(floor event.StreamID) bool {
 	return true
 }
 
-// compareFields decides between two entries with one stamp, which well-run
+// CompareFields decides between two entries with one stamp, which well-run
 // producers never make: names and values in order, as bytes; a prefix is less.
-func compareFields(a, b []event.FieldValue) int {
-	for i := range min(len(a), len(b)) {
-		if c := bytes.Compare(a[i].Field, b[i].Field); c != 0 {
+func CompareFields(a, b []event.FieldValue) int {
+	return slices.CompareFunc(a, b, func(x, y event.FieldValue) int {
+		if c := bytes.Compare(x.Field, y.Field); c != 0 {
 			return c
 		}
-		if c := bytes.Compare(a[i].Value, b[i].Value); c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(a), len(b))
+		return bytes.Compare(x.Value, y.Value)
+	})
 }
 
 func minID(a, b event.StreamID) event.StreamID {

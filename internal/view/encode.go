@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
 )
@@ -195,18 +196,9 @@ func (b *Batch) uniqueEntries(list []int) []int {
 		if c := b.events[i].HLC.Compare(b.events[j].HLC); c != 0 {
 			return c
 		}
-		return -compareFields(b.events[i].Args.(event.XAdd).Fields, b.events[j].Args.(event.XAdd).Fields)
+		return -crdt.CompareFields(b.events[i].Args.(event.XAdd).Fields, b.events[j].Args.(event.XAdd).Fields)
 	})
 	return slices.CompactFunc(order, func(i, j int) bool { return b.events[i].HLC == b.events[j].HLC })
-}
-
-func compareFields(a, b []event.FieldValue) int {
-	return slices.CompareFunc(a, b, func(x, y event.FieldValue) int {
-		if c := bytes.Compare(x.Field, y.Field); c != 0 {
-			return c
-		}
-		return bytes.Compare(x.Value, y.Value)
-	})
 }
 
 // outcomes maps the script's answer back to the events in order of Add.

@@ -2,9 +2,9 @@ package view
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 
+	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/hlc"
 )
@@ -124,7 +124,8 @@ func (b *Batch) dead(g *group, h hlc.Timestamp) bool {
 // raise keeps the newest barrier and drops what it kills.
 func (b *Batch) raise(g *group, i int) {
 	if g.barrier >= 0 {
-		if compareBarriers(b.events[i], b.events[g.barrier]) <= 0 {
+		now, _ := crdt.BarrierOf(b.events[i])
+		if old, _ := crdt.BarrierOf(b.events[g.barrier]); now.Compare(old) <= 0 {
 			return
 		}
 		g.bytes -= event.Size(b.events[g.barrier].Args)
@@ -178,26 +179,6 @@ func (b *Batch) buryElements(g *group, part *elements) {
 }
 
 func (el element) size(name string) int { return len(name) + len(el.payload) + 24 }
-
-// compareBarriers orders SETs and DELs: by stamp; equal stamps, which well-run
-// producers never make, by DEL, then value, then expiry.
-func compareBarriers(a, b event.Event) int {
-	if c := a.HLC.Compare(b.HLC); c != 0 {
-		return c
-	}
-	x, xIsSet := a.Args.(event.Set)
-	y, yIsSet := b.Args.(event.Set)
-	switch {
-	case !xIsSet && yIsSet:
-		return 1
-	case xIsSet && !yIsSet:
-		return -1
-	}
-	if c := bytes.Compare(x.Value, y.Value); c != 0 {
-		return c
-	}
-	return cmp.Compare(x.ExpireAtMS, y.ExpireAtMS)
-}
 
 // element keeps the newest operation on one member or field. Within one event
 // the last mention counts.

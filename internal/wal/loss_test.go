@@ -98,7 +98,7 @@ func TestSeekRightAfterTail(t *testing.T) {
 	fill(t, l, usTopic, 0, 10)
 	us := Partition{usTopic, 0}
 	for range 20 {
-		r := tail(t, l, TailConfig{Topics: []string{usTopic}, From: AtEnd()})
+		r := tail(t, l, TailConfig{Topics: []string{usTopic}, From: AtEnd})
 		r.Seek(map[Partition]Place{us: At(7)})
 		r.Seek(map[Partition]Place{us: At(4)})
 		if got := take(t, r, 6); first(got, us) != 4 {

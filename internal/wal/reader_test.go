@@ -75,15 +75,12 @@ func TestTailStarts(t *testing.T) {
 		cfg  TailConfig
 		want []string
 	}{
-		"at the start":           {TailConfig{Topics: []string{usTopic}}, numbered(0, 10)},
-		"at the end":             {TailConfig{Topics: []string{usTopic}, From: AtEnd()}, numbered(0, 0)},
-		"at a time":              {TailConfig{Topics: []string{usTopic}, From: AtMillis(1_700_000_000_007)}, numbered(7, 10)},
-		"at a time of no record": {TailConfig{Topics: []string{usTopic}, From: AtMillis(1_800_000_000_000)}, nil},
-		"before all time":        {TailConfig{Topics: []string{usTopic}, From: AtMillis(-5)}, numbered(0, 10)},
-		"at an offset":           {TailConfig{Topics: []string{usTopic}, Start: map[Partition]int64{p: 4}, From: AtEnd()}, numbered(4, 10)},
-		"at the end by offset":   {TailConfig{Topics: []string{usTopic}, Start: map[Partition]int64{p: 10}}, nil},
-		"one partition":          {TailConfig{Partitions: []Partition{p}}, numbered(0, 10)},
-		"another partition":      {TailConfig{Partitions: []Partition{{usTopic, 3}}, From: AtEnd()}, nil},
+		"at the start":         {TailConfig{Topics: []string{usTopic}}, numbered(0, 10)},
+		"at the end":           {TailConfig{Topics: []string{usTopic}, From: AtEnd}, numbered(0, 0)},
+		"at an offset":         {TailConfig{Topics: []string{usTopic}, Start: map[Partition]int64{p: 4}, From: AtEnd}, numbered(4, 10)},
+		"at the end by offset": {TailConfig{Topics: []string{usTopic}, Start: map[Partition]int64{p: 10}}, nil},
+		"one partition":        {TailConfig{Partitions: []Partition{p}}, numbered(0, 10)},
+		"another partition":    {TailConfig{Partitions: []Partition{{usTopic, 3}}, From: AtEnd}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := tail(t, l, test.cfg)

@@ -11,28 +11,13 @@ import (
 )
 
 // From says where partitions without an explicit start begin.
-type From struct {
-	kind fromKind
-	ms   int64
-}
+type From uint8
 
-type fromKind uint8
-
+// The ends of a log.
 const (
-	fromStart fromKind = iota
-	fromEnd
-	fromMillis
+	AtStart From = iota // the first record that exists
+	AtEnd               // after the last record that exists
 )
-
-// AtStart begins at the first record that exists. It is the zero From.
-func AtStart() From { return From{} }
-
-// AtEnd begins after the last record that exists.
-func AtEnd() From { return From{kind: fromEnd} }
-
-// AtMillis begins at the first record whose timestamp is at least ms (Unix
-// milliseconds), or at the end when there is none.
-func AtMillis(ms int64) From { return From{kind: fromMillis, ms: ms} }
 
 // TailConfig says what to read without a group.
 type TailConfig struct {
@@ -112,12 +97,8 @@ func (l *Log) resolveStarts(ctx context.Context, cfg TailConfig) (map[Partition]
 }
 
 func (l *Log) list(ctx context.Context, from From, topics []string) (map[Partition]int64, error) {
-	switch from.kind {
-	case fromEnd:
+	if from == AtEnd {
 		return l.Ends(ctx, topics...)
-	case fromMillis:
-		return l.OffsetsAt(ctx, from.ms, topics...)
-	default:
-		return l.Starts(ctx, topics...)
 	}
+	return l.Starts(ctx, topics...)
 }

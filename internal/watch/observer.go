@@ -106,7 +106,7 @@ func (o *Observer) tail(ctx context.Context) {
 		if err == nil {
 			err = o.follow(ctx, reader)
 			reader.Close()
-			from = wal.AtEnd() // after a loss or a lost connection only what is new matters
+			from = wal.AtEnd // after a loss or a lost connection only what is new matters
 		}
 		if ctx.Err() != nil {
 			return

@@ -216,7 +216,7 @@ func TestObserverWaitsForBrokersAndGoesOnAfterALoss(t *testing.T) {
 		if got := drain(s); len(got) != 1 || got[0].Offset != 7 {
 			t.Errorf("got %+v, want offset 7", got)
 		}
-		if len(r.tails) != 2 || r.tails[1] != wal.AtEnd() {
+		if len(r.tails) != 2 || r.tails[1] != wal.AtEnd {
 			t.Errorf("tails began at %+v, want the second at the end", r.tails)
 		}
 	})

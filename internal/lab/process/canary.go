@@ -91,7 +91,7 @@ func (k *canary) receive(ctx context.Context, r *region) {
 		}
 	}
 	for ctx.Err() == nil {
-		reader, err := r.log.Tail(ctx, wal.TailConfig{Topics: topics, From: wal.AtEnd()})
+		reader, err := r.log.Tail(ctx, wal.TailConfig{Topics: topics, From: wal.AtEnd})
 		if err == nil {
 			k.poll(ctx, r, reader)
 			reader.Close()

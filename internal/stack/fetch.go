@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/datadir"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // dependencyPlugin copies what the pom names. Newer ones (3.x) want the parent
@@ -21,8 +25,9 @@ const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 
 // Fetch makes the set in dir complete. It downloads into a directory beside it,
 // compares every file with its pinned checksum and moves the whole into place
-// in one step; a set that is complete already is left alone. say gets one line
-// per step. The error is a *fail.Error.
+// in one step; a set that is complete already is left alone, and a fetch that runs
+// beside this one is waited for. say gets one line per step. The error is a
+// *fail.Error, or ctx's.
 func Fetch(ctx context.Context, dir string, say func(format string, args ...any)) error {
 	java, err := findJava(os.Getenv)
 	if err != nil {
@@ -31,6 +36,15 @@ func Fetch(ctx context.Context, dir string, say func(format string, args ...any)
 	say("java %s: %s", java.version, java.path)
 	if Examine(dir).Complete {
 		say("everything is there: %s", dir)
+		return nil
+	}
+	alone, err := lockFetch(ctx, dir, say)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	if Examine(dir).Complete {
+		say("everything is there now: %s", dir)
 		return nil
 	}
 	staging, err := stagingDir(dir)
@@ -44,20 +58,39 @@ func Fetch(ctx context.Context, dir string, say func(format string, args ...any)
 	return install(staging, dir)
 }
 
-// stagingDir makes an empty directory beside dir and removes what fetches that
-// were killed have left there.
-func stagingDir(dir string) (string, error) {
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fail.Wrap(fail.Unavailable, err, "create %s", parent).WithHint("name a directory of your own with GEOKV_STACK")
+// lockFetch waits until no other process fetches into dir.
+func lockFetch(ctx context.Context, dir string, say func(string, ...any)) (io.Closer, error) {
+	const hint = "name a directory of your own with GEOKV_STACK"
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "create %s", filepath.Dir(dir)).WithHint(hint)
 	}
+	for tries := 0; ; tries++ {
+		lock, err := datadir.Lock(dir + ".lock")
+		if err == nil {
+			return lock, nil
+		}
+		if !errors.Is(err, datadir.ErrLocked) {
+			return nil, fail.Wrap(fail.Unavailable, err, "lock %s", dir).WithHint(hint)
+		}
+		if tries == 0 {
+			say("another process fetches into %s: waiting until it ends", dir)
+		}
+		if !pause.For(ctx, 200*time.Millisecond) {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// stagingDir makes an empty directory beside dir and removes what fetches that
+// were killed have left there. No other fetch may run.
+func stagingDir(dir string) (string, error) {
 	left, _ := filepath.Glob(dir + ".partial-*") // the pattern is well-formed
 	for _, path := range left {
 		_ = os.RemoveAll(path) // worst case it stays
 	}
-	staging, err := os.MkdirTemp(parent, filepath.Base(dir)+".partial-")
+	staging, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".partial-")
 	if err != nil {
-		return "", fail.Wrap(fail.Unavailable, err, "create a directory in %s", parent).WithHint("is the disk full?")
+		return "", fail.Wrap(fail.Unavailable, err, "create a directory in %s", filepath.Dir(dir)).WithHint("is the disk full?")
 	}
 	return staging, nil
 }

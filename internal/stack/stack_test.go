@@ -6,12 +6,15 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/datadir"
 )
 
 // script puts a shell script into a directory and returns its path.
@@ -190,7 +193,37 @@ func TestNoMaven(t *testing.T) {
 	if err == nil || !strings.Contains(fail.HintOf(err), "apt-get install maven") {
 		t.Errorf("without Maven: %v, hint %q", err, fail.HintOf(err))
 	}
-	if left, _ := filepath.Glob(dir + "*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	if left, _ := filepath.Glob(dir + "*"); len(left) != 1 || left[0] != dir+".lock" {
+		t.Errorf("left behind: %v, want the lock", left)
+	}
+}
+
+// What lies beside the set may be of a fetch that was killed, or of one that runs.
+func TestFetchWaitsForAnother(t *testing.T) {
+	home, dir := t.TempDir(), filepath.Join(t.TempDir(), "set")
+	script(t, filepath.Join(home, "bin", "java"), `echo 'openjdk version "17.0.15" 2025-04-15' >&2`)
+	t.Setenv("JAVA_HOME", home)
+	t.Setenv("PATH", home) // no Maven: nothing is fetched
+	half := dir + ".partial-1"
+	if err := os.Mkdir(half, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	running, err := datadir.Lock(dir + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = Fetch(ctx, dir, func(format string, args ...any) {
+		if strings.Contains(format, "another process") {
+			cancel()
+		}
+	})
+	if _, gone := os.Stat(half); gone != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("beside another fetch: %v, and what it has: %v", err, gone)
+	}
+	running.Close()
+	err = Fetch(t.Context(), dir, t.Logf)
+	if _, gone := os.Stat(half); gone == nil || !strings.Contains(fail.HintOf(err), "install Maven") {
+		t.Errorf("after it was killed: %v, and what it left: %v", err, gone)
 	}
 }

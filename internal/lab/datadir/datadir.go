@@ -41,8 +41,13 @@ const (
 	clusterFile = "cluster.json"
 )
 
-// errLocked says that another process has the lock.
-var errLocked = errors.New("locked by another process")
+// ErrLocked says that another process has the lock.
+var ErrLocked = errors.New("locked by another process")
+
+// Lock takes a lock that all processes of this machine see: on a file, which is
+// made if needed and stays. It ends with Close or with the process. The error is
+// ErrLocked, or the file cannot be opened.
+func Lock(name string) (*os.File, error) { return lock(name, true) }
 
 // startGrace is how long Open waits for a lock: who looks whether a cluster
 // runs holds it for an instant.
@@ -157,7 +162,7 @@ func acquire(path string) (*os.File, error) {
 		switch {
 		case err == nil:
 			return f, nil
-		case !errors.Is(err, errLocked):
+		case !errors.Is(err, ErrLocked):
 			return nil, fail.Wrap(fail.Unavailable, err, "lock data directory %s", path).
 				WithHint("is the disk full, or the directory read-only?")
 		case time.Now().After(deadline):

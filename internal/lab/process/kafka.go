@@ -11,15 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab/offspring"
 	"github.com/geokv/geokv/internal/wal"
 )
-
-// startWait is how long a part may take to answer; a busy machine is slow.
-const startWait = 2 * time.Minute
 
 // log4j keeps what the processes print readable: warnings and worse, and what
 // MirrorMaker says about its flows.
@@ -186,51 +182,18 @@ func (c *Cluster) localAddr(name string) string { return loopback(c.ports.Local[
 
 // awaitKafka waits until the broker answers.
 func (c *Cluster) awaitKafka(ctx context.Context, r *region) error {
-	ctx, cancel := context.WithTimeout(ctx, startWait)
-	defer cancel()
-	if err := c.awaitPort(ctx, r.kafka, "kafka-"+r.Name, c.localAddr(r.Name)); err != nil {
-		return err
-	}
 	log, err := r.ownLog(c)
 	if err != nil {
 		return err
 	}
-	for {
-		trying, done := context.WithTimeout(ctx, 2*time.Second)
-		err := log.Ping(trying)
-		done()
-		if err == nil || ctx.Err() != nil {
+	return c.await(ctx, r.kafka, "kafka-"+r.Name, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.localAddr(r.Name)) // the client waits longer after each failure
+		if err != nil {
 			return err
 		}
-	}
-}
-
-// awaitPort waits until something listens, or the process has ended.
-func (c *Cluster) awaitPort(ctx context.Context, p *offspring.Process, name, addr string) error {
-	exited := p.Exited()
-	hint := "see " + filepath.Join(c.dirs.logs, name+".log")
-	for {
-		if listens(ctx, addr) {
-			return nil
-		}
-		select {
-		case <-exited:
-			return fail.New(fail.Unavailable, "start %s: it ended: %s", name, offspring.LastLine(filepath.Join(c.dirs.logs, name+".log"))).WithHint("%s", hint)
-		case <-ctx.Done():
-			return fail.Wrap(fail.Timeout, context.Cause(ctx), "wait for %s at %s", name, addr).WithHint("%s", hint)
-		case <-time.After(25 * time.Millisecond):
-		}
-	}
-}
-
-func listens(ctx context.Context, addr string) bool {
-	d := net.Dialer{Timeout: time.Second}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
+		conn.Close()
+		return log.Ping(ctx)
+	})
 }
 
 func (r *region) ownLog(c *Cluster) (*wal.Log, error) {

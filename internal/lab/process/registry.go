@@ -2,13 +2,12 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 
-	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/lab/offspring"
 )
 
@@ -41,37 +40,21 @@ func (c *Cluster) startRegistry(ctx context.Context) error {
 
 // awaitRegistry waits until the registry answers.
 func (c *Cluster) awaitRegistry(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWait)
-	defer cancel()
-	if err := c.awaitPort(ctx, c.registry, "registry", loopback(c.ports.Registry)); err != nil {
-		return err
-	}
-	for {
-		if answers(ctx, c.registryURL()+"/subjects") {
-			return nil
+	return c.await(ctx, c.registry, "registry", func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.registryURL()+"/subjects", nil)
+		if err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fail.Wrap(fail.Timeout, context.Cause(ctx), "wait for the schema registry").
-				WithHint("see %s", filepath.Join(c.dirs.logs, "registry.log"))
-		case <-time.After(50 * time.Millisecond):
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
 		}
-	}
-}
-
-func answers(ctx context.Context, url string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("it says %s", resp.Status)
+		}
+		return nil
+	})
 }
 
 // Registry is the registry's process, to be killed on purpose.

@@ -21,6 +21,7 @@ type getOptions struct {
 	timeout time.Duration
 	limit   int
 	cursor  string
+	raw     bool
 }
 
 func newGet(s *session) *cobra.Command {
@@ -34,11 +35,16 @@ func newGet(s *session) *cobra.Command {
 The whole value is read, as of one instant, when it has at most 100,000 elements;
 --limit reads a part of a large one, and says with which --cursor to go on.
 
+Control characters and bytes that are not UTF-8 are shown as escapes such as \n
+and \xff, and a backslash as \\. --raw writes a string's bytes as they are, and
+nothing else.
+
 --after RECEIPT waits until the region has that write: what you wrote in one
 region you can then read in any other.`,
 		Example: `  geokv get sales:total
   geokv get sales:total --region all
   geokv get session:42 --region ap --after "$(geokv produce set session:42 open -o json)"
+  geokv get report.pdf --raw > report.pdf
   geokv get orders:feed --limit 20 -o json                # a part, and where it goes on`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.get(cmd.Context(), o, args[0]) },
@@ -49,6 +55,7 @@ region you can then read in any other.`,
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --after waits")
 	f.IntVar(&o.limit, "limit", 0, "read at most so many elements of a container, up to 10000 (0: all)")
 	f.StringVar(&o.cursor, "cursor", "", "with --limit: go on where the part before ended")
+	f.BoolVar(&o.raw, "raw", false, "write the bytes of a string and nothing else")
 	s.completeRegions(cmd, "region")
 	cmd.ValidArgsFunction = s.completeKeys
 	return group("data", cmd)
@@ -57,6 +64,9 @@ region you can then read in any other.`,
 func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if err := s.formats(out.Table, out.JSON); err != nil {
 		return err
+	}
+	if o.raw && s.printer.Format != out.Table {
+		return fail.New(fail.Usage, "--raw says how to print, and so does -o %s: give one of them", s.printer.Format)
 	}
 	q, err := o.query(key)
 	if err != nil {
@@ -82,10 +92,22 @@ func (s *session) get(ctx context.Context, o getOptions, key string) error {
 	if page.View.Type == crdt.None && s.printer.Format == out.Table {
 		return s.missing(key, page)
 	}
+	if o.raw {
+		return s.printRaw(page.View)
+	}
 	if err := s.printer.Result(partOrWhole(page), func() out.Grid { return viewGrid(page.View) }); err != nil {
 		return err
 	}
 	return s.missing(key, page)
+}
+
+func (s *session) printRaw(v crdt.View) error {
+	if v.Type != crdt.String {
+		return fail.New(fail.Usage, "key %q holds a %s: --raw writes strings only", string(v.Key), v.Type).
+			WithHint("leave --raw out; -o json is for programs")
+	}
+	_, err := s.printer.Out.Write(v.String)
+	return err
 }
 
 func (o getOptions) query(key string) (api.KeyQuery, error) {
@@ -100,6 +122,8 @@ func (o getOptions) query(key string) (api.KeyQuery, error) {
 		return q, fail.New(fail.Usage, "--cursor goes on with a part of a value: give --limit too")
 	case o.limit > 0 && o.region == allRegions:
 		return q, fail.New(fail.Usage, "--region all compares whole values, so it takes no --limit")
+	case o.raw && o.region == allRegions:
+		return q, fail.New(fail.Usage, "--raw writes the value of one region: name one with --region")
 	case o.limit == 0:
 		q.Limit = api.WholeValue
 	}
@@ -193,18 +217,18 @@ func valueText(v crdt.Value) string {
 	var parts []string
 	switch v.Type {
 	case crdt.String:
-		return string(v.String)
+		return out.Literal(v.String)
 	case crdt.Set:
 		for _, m := range v.Members {
-			parts = append(parts, string(m))
+			parts = append(parts, out.Literal(m))
 		}
 	case crdt.ZSet:
 		for _, m := range v.Scored {
-			parts = append(parts, string(m.Member)+" "+event.FormatScore(m.Score))
+			parts = append(parts, out.Literal(m.Member)+" "+event.FormatScore(m.Score))
 		}
 	case crdt.Hash:
 		for _, f := range v.Fields {
-			parts = append(parts, string(f.Field)+"="+string(f.Value))
+			parts = append(parts, out.Literal(f.Field)+"="+out.Literal(f.Value))
 		}
 	case crdt.Stream:
 		for _, e := range v.Entries {
@@ -219,7 +243,7 @@ func valueText(v crdt.Value) string {
 func fieldsText(fields []event.FieldValue) string {
 	pairs := make([]string, len(fields))
 	for i, f := range fields {
-		pairs[i] = string(f.Field) + "=" + string(f.Value)
+		pairs[i] = out.Literal(f.Field) + "=" + out.Literal(f.Value)
 	}
 	return strings.Join(pairs, " ")
 }
@@ -230,21 +254,21 @@ func viewGrid(v crdt.View) out.Grid {
 	switch v.Type {
 	case crdt.String:
 		g.Columns = out.Columns("VALUE")
-		g.Add(out.Text(string(v.String))...)
+		g.Add(out.Text(out.Literal(v.String))...)
 	case crdt.Set:
 		g.Columns = out.Columns("MEMBER")
 		for _, m := range v.Members {
-			g.Add(out.Text(string(m))...)
+			g.Add(out.Text(out.Literal(m))...)
 		}
 	case crdt.ZSet:
 		g.Columns = out.Columns(">SCORE", "MEMBER")
 		for _, m := range v.Scored {
-			g.Add(out.Text(event.FormatScore(m.Score), string(m.Member))...)
+			g.Add(out.Text(event.FormatScore(m.Score), out.Literal(m.Member))...)
 		}
 	case crdt.Hash:
 		g.Columns = out.Columns("FIELD", "VALUE")
 		for _, f := range v.Fields {
-			g.Add(out.Text(string(f.Field), string(f.Value))...)
+			g.Add(out.Text(out.Literal(f.Field), out.Literal(f.Value))...)
 		}
 	case crdt.Stream:
 		g.Columns = out.Columns("ID", "FIELDS")

@@ -122,6 +122,10 @@ func formatsHelp() string {
 -o json    one JSON value; as jsonl on tail, fold, produce - and status --watch
 -o jsonl   one JSON value a line, on commands that stream
 
+Tables show keys and values with escapes where they hold control characters or
+bytes that are not UTF-8, such as \n and \xff, and a backslash as \\. geokv get
+--raw writes a string's bytes as they are.
+
 tail -f takes a template of these tokens, with the escapes \n \t \r \0 \\ and \xHH:
 
 ` + tokens.String() + `  %%        a percent sign

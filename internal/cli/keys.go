@@ -131,7 +131,7 @@ func keysGrid(a keysAnswer) out.Grid {
 		g.Columns = out.Columns("KEY~", "REGIONS")
 	}
 	for _, key := range a.Keys {
-		row := out.Text(string(key))
+		row := out.Text(out.Literal(key))
 		if len(a.Regions) > 1 {
 			held := a.held[string(key)]
 			cell := out.Cell{Text: strings.Join(held, ","), Role: out.Good}

@@ -246,6 +246,6 @@ func planGrid(plan api.Plan) out.Grid {
 		{Name: "PARTITION", Right: true}, {Name: "HLC", Min: 20}, {Name: "EVENT ID"},
 	}}
 	e := plan.Event
-	g.Add(out.Text(string(e.Op()), string(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), e.HLC.String(), e.ID)...)
+	g.Add(out.Text(string(e.Op()), out.Literal(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), e.HLC.String(), e.ID)...)
 	return g
 }

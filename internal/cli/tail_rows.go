@@ -140,7 +140,7 @@ func (t *tailRows) printLine(row timeline.Row) error {
 		{Name: "LAG", Right: true, Min: 7}, {Name: "KEY", Cut: true, Min: 20}, {Name: "ARGUMENT", Cut: true},
 	}}
 	t.header = true
-	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, timeline.Sight.Seen), t.regionsWhere(row, timeline.Sight.Applied), rowLag(row, out.Duration), keyOf(row), argumentOf(row))...)
+	g.Add(out.Text(timeOf(row), originOf(row), opOf(row), t.regionsWhere(row, timeline.Sight.Seen), t.regionsWhere(row, timeline.Sight.Applied), rowLag(row, out.Duration), out.Literal([]byte(keyOf(row))), argumentOf(row))...)
 	return t.printer.Grid(g)
 }
 

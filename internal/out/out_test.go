@@ -133,6 +133,17 @@ func TestSafe(t *testing.T) {
 	}
 }
 
+// No two texts look the same.
+func TestLiteralIsUnambiguous(t *testing.T) {
+	for in, want := range map[string]string{
+		"a\nb": `a\nb`, `a\nb`: `a\\nb`, `a\\nb`: `a\\\\nb`, "\x1b\\x1b": `\x1b\\x1b`, "\xff": `\xff`, `\xff`: `\\xff`, "plain": "plain", "": "",
+	} {
+		if got := Literal([]byte(in)); got != want || Safe(got) != got {
+			t.Errorf("Literal(%q): got %s, want %s", in, got, want)
+		}
+	}
+}
+
 func FuzzSafe(f *testing.F) {
 	f.Add("a\x1b\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -42,6 +42,13 @@ func Safe(s string) string {
 	return b.String()
 }
 
+// Literal shows data without a doubt about what it is: as Safe does, and with every
+// backslash doubled, so that \n is a line break and \\n are two characters. Text
+// that is no data, such as a message, keeps its backslashes with Safe.
+func Literal(data []byte) string {
+	return Safe(strings.ReplaceAll(string(data), `\`, `\\`))
+}
+
 func isSafe(s string) bool {
 	for i, r := range s {
 		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") || hiddenRune(r) {

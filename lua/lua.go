@@ -53,10 +53,6 @@ func CompareAndSet() Script { return assemble("cas", "cas.lua") }
 // Wipe returns one step of removing a torn partition. See wipe.lua.
 func Wipe() Script { return assemble("wipe", "wipe.lua") }
 
-// Version identifies the whole set: views built by different sets are compared
-// with care.
-func Version() string { return Apply().SHA[:12] }
-
 func rules(main ...string) []string {
 	return append([]string{"num.lua", "key.lua", "counter.lua", "element.lua", "stream.lua"}, main...)
 }

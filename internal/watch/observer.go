@@ -124,10 +124,18 @@ func (o *Observer) follow(ctx context.Context, reader Reader) error {
 		if err != nil {
 			return err
 		}
-		at := o.cfg.Wall().UnixMilli()
-		for _, r := range fetch.Records {
-			o.sighted(o.describe(ctx, r, at))
-		}
+		o.describeAll(ctx, fetch.Records)
+	}
+}
+
+// describeAll reports records. A registry that does not answer may hold them up
+// once, not each of them.
+func (o *Observer) describeAll(ctx context.Context, records []event.Record) {
+	ctx, cancel := context.WithTimeout(ctx, decodeWithin)
+	defer cancel()
+	at := o.cfg.Wall().UnixMilli()
+	for _, r := range records {
+		o.sighted(o.describe(ctx, r, at))
 	}
 }
 
@@ -138,8 +146,6 @@ func (o *Observer) describe(ctx context.Context, r event.Record, at int64) api.O
 		Kind: api.KindSeen, Region: o.cfg.Region.Name, AtMS: at, DelayMS: at - r.TimestampMS,
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 	}
-	ctx, cancel := context.WithTimeout(ctx, decodeWithin)
-	defer cancel()
 	e, err := o.cfg.Decoder.Decode(ctx, r)
 	if err != nil {
 		// The observation outlives the fetch, whose buffer a key would keep.

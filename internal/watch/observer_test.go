@@ -57,7 +57,11 @@ func (r *region) Poll(ctx context.Context, _ int) (wal.Fetch, error) {
 		if rec.Topic == "" {
 			return wal.Fetch{}, &wal.DataLossError{Kind: wal.Truncated}
 		}
-		return wal.Fetch{Records: []event.Record{rec}}, nil
+		fetch := wal.Fetch{Records: []event.Record{rec}}
+		for string(rec.Value) == "unknown schema" && len(r.records) > 0 { // those come at once
+			fetch.Records = append(fetch.Records, <-r.records)
+		}
+		return fetch, nil
 	}
 }
 
@@ -85,9 +89,13 @@ func (r *region) Position(context.Context, string, int32, ...lane.ID) (view.Posi
 	return view.Position{Offset: r.position}, nil
 }
 
-func (r *region) Decode(_ context.Context, rec event.Record) (event.Event, error) {
-	if string(rec.Value) == "garbage" {
+func (r *region) Decode(ctx context.Context, rec event.Record) (event.Event, error) {
+	switch string(rec.Value) {
+	case "garbage":
 		return event.Event{}, event.Reject("bad magic", "byte 7")
+	case "unknown schema": // and a registry that does not answer
+		<-ctx.Done()
+		return event.Event{}, ctx.Err()
 	}
 	return written(rec.Offset + 1), nil
 }
@@ -196,6 +204,22 @@ func TestObserverShowsWhatCannotBeDecoded(t *testing.T) {
 		}
 		if got[1].Outcome != event.Rejected || got[1].Reason == "" {
 			t.Errorf("got %+v, want rejected with the reason", got[1])
+		}
+	})
+}
+
+// A registry that does not answer holds a poll up for a second, however many of
+// its records need it.
+func TestObserverWaitsOnceForTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion()
+		for range 100 {
+			r.records <- record(0, "unknown schema")
+		}
+		s := watchRegion(t, r)
+		time.Sleep(3 * time.Second)
+		if got := drain(s); len(got) != 100 || got[0].Decoded() {
+			t.Errorf("%d records seen in 3 s, want 100", len(got))
 		}
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
@@ -101,9 +100,6 @@ func New(c Config) (*Server, error) {
 
 // Handler returns the whole API with its checks.
 func (s *Server) Handler() http.Handler { return s.handler }
-
-// Registry returns the metrics, for other parts of the process to add theirs.
-func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
 
 // Serve answers on l until Shutdown; it then returns nil.
 func (s *Server) Serve(l net.Listener) error {

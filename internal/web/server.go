@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"time"
 
-
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 )

@@ -1,6 +1,7 @@
 // Package arch holds no code: its tests keep what belongs to no package. The import
 // graph, the ownership of third-party libraries and the package documentation are
-// as docs/architecture.md describes them; CI installs what it needs.
+// as docs/architecture.md describes them; documents name files that exist; CI
+// installs what it needs.
 package arch
 
 import (

@@ -15,7 +15,7 @@ export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0} # buildx is not always there
 step() { printf '\n== %s\n' "$*"; }
 
 step "geokv (static, from scratch)"
-CGO_ENABLED=0 go build -trimpath -o "$work/geokv" ./cmd/geokv
+CGO_ENABLED=0 go build -buildvcs=false -trimpath -o "$work/geokv" ./cmd/geokv
 mkdir -p "$work/image/cache" && cp "$work/geokv" "$work/image/"
 docker build -q -t geokv:local -f - "$work/image" <<'D'
 FROM scratch

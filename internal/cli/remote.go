@@ -125,20 +125,49 @@ func (f *following) pass(observations []api.Observation) {
 
 // look finds the cluster at another address.
 func (f *following) look(ctx context.Context) bool {
-	if f.again == nil {
-		return false
-	}
-	found, err := f.again(ctx)
-	if err != nil || found.URL() == f.now.URL() {
+	found := f.elsewhere(ctx, f.now)
+	if found == nil {
 		return false
 	}
 	f.now = found
 	return true
 }
 
-func (f *following) tell(news bool, format string, args ...any) {
-	if news && f.say != nil {
-		f.say(format, args...)
+// elsewhere finds the cluster at another address than the one that is known; nil
+// when it is at none.
+func (r *remote) elsewhere(ctx context.Context, known *client.Client) *client.Client {
+	if r.again == nil {
+		return nil
+	}
+	found, err := r.again(ctx)
+	if err != nil || found.URL() == known.URL() {
+		return nil
+	}
+	return found
+}
+
+// StatusWhenBack is Status, which waits for a server that does not answer, also
+// for the one that takes its place. It asks again after every.
+func (r *remote) StatusWhenBack(ctx context.Context, every time.Duration) (api.Report, error) {
+	for away := false; ; away = true {
+		report, err := r.Status(ctx)
+		if code := fail.CodeOf(err); code != fail.Unavailable && code != fail.Timeout {
+			r.tell(away && err == nil, "the cluster is back at %s", r.URL())
+			return report, err
+		}
+		r.tell(!away, "the cluster at %s does not answer: waiting for it", r.URL())
+		if !pause.For(ctx, every) {
+			return report, ctx.Err()
+		}
+		if found := r.elsewhere(ctx, r.Client); found != nil {
+			r.Client = found
+		}
+	}
+}
+
+func (r *remote) tell(news bool, format string, args ...any) {
+	if news && r.say != nil {
+		r.say(format, args...)
 	}
 }
 

@@ -42,7 +42,7 @@ APPLIED/END has the position per origin, and the log's end where it is not there
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.status(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&o.watch, "watch", "w", false, "repeat until interrupted")
+	f.BoolVarP(&o.watch, "watch", "w", false, "repeat until interrupted; a cluster that goes away is waited for")
 	f.DurationVar(&o.interval, "interval", time.Second, "how often --watch and --until look")
 	f.StringVar(&o.until, "until", "", "return when the cluster is: converged")
 	f.DurationVar(&o.timeout, "timeout", 60*time.Second, "how long --until waits")
@@ -85,9 +85,15 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	return s.printReport(report)
 }
 
+// statusWatch shows one report after the other, and waits for a server that goes
+// away.
 func (s *session) statusWatch(ctx context.Context, b backend, o statusOptions) error {
+	ask := b.Status
+	if r, isRemote := b.(*remote); isRemote {
+		ask = func(ctx context.Context) (api.Report, error) { return r.StatusWhenBack(ctx, o.interval) }
+	}
 	for {
-		report, err := b.Status(ctx)
+		report, err := ask(ctx)
 		if err != nil {
 			return err
 		}

@@ -2,10 +2,18 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/client"
+	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
 )
 
@@ -65,4 +73,51 @@ func TestPositionsThatLag(t *testing.T) {
 	if got := originsText(r); got != "us 7/9  eu 5" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// status --watch waits for a cluster that goes away, and goes on where it is
+// started again.
+func TestStatusWatchWaitsForTheCluster(t *testing.T) {
+	report := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"converged":true}`) })
+	first, second := httptest.NewServer(report), httptest.NewServer(report)
+	defer second.Close()
+	var said []string
+	looked := 0
+	r := &remote{
+		Client: clientOf(t, first.URL),
+		say:    func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) },
+		again: func(context.Context) (*client.Client, error) {
+			if looked++; looked < 3 {
+				return nil, fail.New(fail.Unavailable, "still starting")
+			}
+			return clientOf(t, second.URL), nil
+		},
+	}
+	ctx, interrupt := context.WithTimeout(t.Context(), 20*time.Second)
+	defer interrupt()
+	reports := 0
+	shown := writing(func() {
+		switch reports++; reports {
+		case 1:
+			first.Close()
+		case 3:
+			interrupt()
+		}
+	})
+	s := &session{printer: &out.Printer{Out: shown, Format: out.JSONL}}
+	if err := s.statusWatch(ctx, r, statusOptions{interval: 10 * time.Millisecond}); err != context.Canceled {
+		t.Errorf("error %v", err)
+	}
+	want := []string{"the cluster at " + first.URL + " does not answer: waiting for it", "the cluster is back at " + second.URL}
+	if !slices.Equal(said, want) || reports != 3 {
+		t.Errorf("said %q, want %q; %d reports", said, want, reports)
+	}
+}
+
+// writing is a stream that calls a function for each write.
+type writing func()
+
+func (w writing) Write(p []byte) (int, error) {
+	w()
+	return len(p), nil
 }

@@ -20,16 +20,22 @@ import (
 	"github.com/geokv/geokv/internal/geo"
 )
 
+// healthTimeout is how long a server may take to say that it lives: it needs
+// nothing for it.
+const healthTimeout = 10 * time.Second
+
 // Health asks whether the server lives.
 func (c *Client) Health(ctx context.Context) (h api.Health, err error) {
-	err = c.get(ctx, "/api/health", nil, &h)
+	ctx, cancel := within(ctx, min(c.timeout, healthTimeout))
+	defer cancel()
+	err = c.call(ctx, http.MethodGet, "/api/health", nil, nil, &h)
 	return h, err
 }
 
 // Ready returns nil when every region that the server serves can read and write,
 // otherwise what is missing.
 func (c *Client) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := within(ctx, c.timeout)
 	defer cancel()
 	resp, err := c.send(ctx, http.MethodGet, "/readyz", nil, nil, nil)
 	if err != nil {
@@ -121,7 +127,7 @@ func (c *Client) Await(ctx context.Context, r event.Receipt, regions []string, t
 	query := url.Values{"receipt": {r.Token()}}
 	setIf(query, "regions", strings.Join(regions, ","))
 	setInt(query, "timeout_ms", timeout.Milliseconds())
-	ctx, cancel := context.WithTimeout(ctx, timeout+c.timeout)
+	ctx, cancel := within(ctx, timeout+c.timeout)
 	defer cancel()
 	err = c.call(ctx, http.MethodGet, "/api/await", query, nil, &a)
 	return a, err

@@ -72,16 +72,27 @@ func (c *Client) URL() string { return c.base.String() }
 // CloseIdleConnections gives back connections that are not in use.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
+// within gives a call so much time; unreachable says how much it was.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, noAnswer{limit})
+}
+
+// noAnswer is the end of the time that a call was given.
+type noAnswer struct{ limit time.Duration }
+
+func (n noAnswer) Error() string { return "no answer within " + n.limit.String() }
+func (noAnswer) Unwrap() error   { return context.DeadlineExceeded }
+
 // get asks for path and decodes the answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := within(ctx, c.timeout)
 	defer cancel()
 	return c.call(ctx, http.MethodGet, path, query, nil, out)
 }
 
 // post sends body as JSON and decodes the answer into out.
 func (c *Client) post(ctx context.Context, path string, body, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := within(ctx, c.timeout)
 	defer cancel()
 	return c.call(ctx, http.MethodPost, path, nil, body, out)
 }
@@ -184,7 +195,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &transportError{summary: fail.Wrap(fail.Timeout, err, "wait for the API at %s", c.base)}
+		return &transportError{summary: fail.Wrap(fail.Timeout, cmp.Or(context.Cause(ctx), err), "wait for the API at %s", c.base).
+			WithHint("it takes connections and does not answer: is the process stopped (Ctrl-Z), or the machine busy? let it go on, or end it and start it again")}
 	}
 	var op *net.OpError
 	return &transportError{

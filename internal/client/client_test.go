@@ -127,6 +127,7 @@ func TestTimeouts(t *testing.T) {
 		call   func(*Client) error
 		giveUp time.Duration // 0: never
 	}{
+		"health":      {func(c *Client) error { _, err := c.Health(ctx); return err }, 10 * time.Second},
 		"status":      {func(c *Client) error { _, err := c.Status(ctx); return err }, 30 * time.Second},
 		"plan":        {func(c *Client) error { _, err := c.Plan(ctx, operation()); return err }, 30 * time.Second},
 		"await":       {func(c *Client) error { _, err := c.Await(ctx, event.Receipt{}, nil, time.Minute); return err }, 90 * time.Second},
@@ -146,6 +147,8 @@ func TestTimeouts(t *testing.T) {
 					t.Errorf("gave up after %v (%v)", waited, err)
 				case tt.giveUp > 0 && (waited != tt.giveUp || fail.CodeOf(err) != fail.Timeout):
 					t.Errorf("got %s, %v after %v, want TIMEOUT after %v", fail.CodeOf(err), err, waited, tt.giveUp)
+				case tt.giveUp > 0 && (!strings.HasSuffix(err.Error(), c.URL()+": no answer within "+tt.giveUp.String()) || fail.HintOf(err) == ""):
+					t.Errorf("%v, hint %q: want who did not answer within how long, and what to do", err, fail.HintOf(err))
 				}
 			})
 		})

@@ -40,7 +40,7 @@ func (m *Model) troubles() []string {
 	}
 	off, cut := m.cutOff()
 	say(c.down, p.in(api.StateDown), "regions", "down")
-	say(c.down, m.flowTexts(m.linksIn(api.FlowDown)), "links", "down")
+	say(c.down, m.flowTexts(p.linksIn(api.FlowDown)), "links", "down")
 	say(c.blocked, p.in(api.StateBlocked), "regions", "blocked")
 	say(c.cut, off, "regions", "cut off")
 	say(c.cut, m.flowTexts(cut), "links", "cut")
@@ -114,12 +114,13 @@ func (p *regionsPane) rebuilt() string {
 }
 
 // linksIn are the links in a state, but for those of a region that is down: it
-// takes its links with it.
-func (m *Model) linksIn(state api.FlowState) (flows []geo.Flow) {
-	down := m.regions.in(api.StateDown)
-	for _, f := range m.mirrors.flows {
-		if m.mirrors.state(f) == state && !slices.Contains(down, f.From) && !slices.Contains(down, f.To) {
-			flows = append(flows, f)
+// takes its links with it. The report tells, as it does of the regions: of two
+// answers of one look each would be right at another moment.
+func (p *regionsPane) linksIn(state api.FlowState) (flows []geo.Flow) {
+	down := p.in(api.StateDown)
+	for _, f := range p.report.Flows {
+		if f.State == state && !slices.Contains(down, f.From) && !slices.Contains(down, f.To) {
+			flows = append(flows, geo.Flow{From: f.From, To: f.To})
 		}
 	}
 	return flows
@@ -128,7 +129,7 @@ func (m *Model) linksIn(state api.FlowState) (flows []geo.Flow) {
 // cutOff names the regions all of whose links are cut, and gives the cut links
 // of the others.
 func (m *Model) cutOff() (regions []string, links []geo.Flow) {
-	cut := m.linksIn(api.FlowCut)
+	cut := m.regions.linksIn(api.FlowCut)
 	whole := func(f geo.Flow) bool { return !slices.Contains(cut, f) }
 	for _, name := range m.c.regions {
 		if own := m.linksOf(name); len(own) > 0 && !slices.ContainsFunc(own, whole) {

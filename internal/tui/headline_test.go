@@ -98,3 +98,23 @@ func TestOneLookTellsOneStory(t *testing.T) {
 		t.Errorf("said too much:\n%s", text)
 	}
 }
+
+// TestHeaderAndPanesCutTogether: the answer to a cut comes before the next report;
+// header and panes both wait for that one.
+func TestHeaderAndPanesCutTogether(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	s.press("1", "c", "y")
+	if text := s.draw(); strings.Contains(text, "◐ us cut ─") != strings.Contains(text, "◐ us cut off") {
+		t.Errorf("header and pane differ:\n%s", text)
+	}
+	for i := range s.fake.report.Flows {
+		if f := &s.fake.report.Flows[i]; f.From == "us" || f.To == "us" {
+			f.State = api.FlowCut
+		}
+	}
+	s.fake.report.Regions[0].State = api.StateCut
+	s.look()
+	if problem := wantText("◐ us cut ─", "◐ us cut off  ")(s); problem != "" {
+		t.Error(problem)
+	}
+}

@@ -36,6 +36,7 @@ func TestTUIWithAClusterInside(t *testing.T) {
 	tty.WaitFor("ap cut")
 	tty.Type(":heal\r")
 	tty.WaitFor("every link is up")
+	tty.Resize(118, 40) // everything is written again, also what a quick cut left as it was
 	tty.WaitFor("ap up")
 	tty.Type("q")
 	status, output := tty.Ended()

@@ -83,6 +83,15 @@ curl -fsS http://127.0.0.1:8080/readyz >/dev/null
 echo "ready after $(($(date +%s) - began)) s"
 compose -p geokv -f compose/compose.yaml ps
 
+step "health, as each container says"
+healthy() { docker ps -q --filter label=com.docker.compose.project=geokv --filter "health=$1" | wc -l; }
+for _ in $(seq 60); do
+  [ "$(healthy starting)" = 0 ] && break
+  sleep 1
+done
+echo "$(healthy healthy) healthy, $(healthy unhealthy) unhealthy, $(healthy starting) not known"
+[ "$(healthy healthy)" = 11 ]
+
 step "round trip"
 for region in us eu ap; do
   "$work/geokv" --config compose/local.yaml produce --direct incr sales:total 1 --region "$region" --wait-all

@@ -14,7 +14,7 @@ mkdir -p "$work/run" "$work/screens"
 chmod 700 "$work/run"
 
 t() { tmux -L "$socket" "$@"; }
-trap 't kill-server 2>/dev/null; rm -rf "$work"' EXIT
+trap 't kill-server 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # start W H ARGS...: geokv tui in a terminal of W x H cells.
 start() {

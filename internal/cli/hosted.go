@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -168,11 +169,9 @@ func clusterOf(running datadir.Cluster) (config.Cluster, error) {
 	return endpoints(topology, e), err
 }
 
-func (e *hosted) httpSettings(listen string) (config.HTTP, error) {
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	return config.HTTP{Listen: listen, Token: config.Secret(e.token)}, nil
+// httpSettings are those of the API at an address; by default a free port.
+func (e *hosted) httpSettings(listen string) config.HTTP {
+	return config.HTTP{Listen: cmp.Or(listen, "127.0.0.1:0"), Token: config.Secret(e.token)}
 }
 
 func (e *hosted) startSim(ctx context.Context, o upOptions) error {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -10,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
@@ -71,7 +68,7 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 	order := make(chan chan lineResult, inFlight)
 	counted := make(chan tally, 1)
 	go func() { counted <- s.printInOrder(order, o.dryRun) }()
-	keys := newKeyQueues()
+	keys, home := newKeyQueues(), b.Regions()[0]
 	err := eachLine(ctx, s.env.In, func(number int, line []byte) error {
 		done := make(chan lineResult, 1)
 		select {
@@ -85,6 +82,7 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 			return nil
 		}
 		op = o.complete(op)
+		op.Region = cmp.Or(op.Region, home) // or one key would have two queues
 		keys.run(op.Region+"\x00"+string(op.Key), func() { done <- produceLine(ctx, b, o, number, op) })
 		return nil
 	})
@@ -152,77 +150,6 @@ func failedLine(number int, err error) lineResult {
 	}
 	detail := api.ErrorOf(err).Error
 	return lineResult{Line: number, Failure: &detail}
-}
-
-// inputLine is what one read of standard input brought.
-type inputLine struct {
-	text []byte
-	err  error
-}
-
-// byteOrderMark is what some editors begin a UTF-8 file with.
-var byteOrderMark = []byte("\xef\xbb\xbf")
-
-// eachLine calls fn for every line that is not blank, with its number from 1,
-// until the input or ctx ends. A line that is too long is handed on cut to maxLine.
-func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte) error) error {
-	lines := readLines(ctx, in)
-	for number := 1; ; number++ {
-		var line inputLine
-		select {
-		case line = <-lines:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if number == 1 {
-			line.text = bytes.TrimPrefix(line.text, byteOrderMark)
-		}
-		if len(bytes.TrimSpace(line.text)) > 0 {
-			if err := fn(number, line.text); err != nil {
-				return err
-			}
-		}
-		if errors.Is(line.err, io.EOF) {
-			return nil
-		}
-		if line.err != nil {
-			return fail.Wrap(fail.Internal, line.err, "read standard input")
-		}
-	}
-}
-
-// readLines reads aside, since a read from a terminal cannot be interrupted. The
-// last line has the error that ended the input.
-func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
-	lines := make(chan inputLine)
-	go func() {
-		reader := bufio.NewReaderSize(in, 64<<10)
-		for {
-			text, err := readLine(reader)
-			select {
-			case lines <- inputLine{text, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return lines
-}
-
-func readLine(reader *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := reader.ReadSlice('\n')
-		if room := maxLine - len(line); room > 0 {
-			line = append(line, part[:min(len(part), room)]...)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
-		}
-	}
 }
 
 func (s *session) printInOrder(order <-chan chan lineResult, dryRun bool) tally {
@@ -350,49 +277,4 @@ func plural(n int, noun string) string {
 		return noun
 	}
 	return noun + "s"
-}
-
-// keyQueues runs work of one key in order and work of different keys at once,
-// at most inFlight at a time.
-type keyQueues struct {
-	mu      sync.Mutex
-	waiting map[string][]func()
-	slots   chan struct{}
-}
-
-func newKeyQueues() *keyQueues {
-	return &keyQueues{waiting: map[string][]func(){}, slots: make(chan struct{}, inFlight)}
-}
-
-// run takes work for a key; it waits only while too much is on its way.
-func (q *keyQueues) run(key string, work func()) {
-	q.slots <- struct{}{}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if queue, busy := q.waiting[key]; busy {
-		q.waiting[key] = append(queue, work)
-		return
-	}
-	q.waiting[key] = nil
-	go q.drain(key, work)
-}
-
-func (q *keyQueues) drain(key string, work func()) {
-	for work != nil {
-		work()
-		<-q.slots
-		work = q.next(key)
-	}
-}
-
-func (q *keyQueues) next(key string) func() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	queue := q.waiting[key]
-	if len(queue) == 0 {
-		delete(q.waiting, key)
-		return nil
-	}
-	q.waiting[key] = queue[1:]
-	return queue[0]
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +19,8 @@ import (
 // writer is a backend that takes a second for each write and never answers one of
 // the key "lost".
 type writer struct{ backend }
+
+func (writer) Regions() []string { return []string{"us", "eu"} }
 
 func (writer) Produce(ctx context.Context, op event.Operation) (event.Receipt, error) {
 	if err := ctx.Err(); err != nil {
@@ -63,6 +68,38 @@ func TestInterruptedLinesAreAccountedFor(t *testing.T) {
 			t.Errorf("said %q", said)
 		}
 	})
+}
+
+// A key has one order, whether its lines name the region that is meant or not.
+func TestLinesOfAKeyKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var input strings.Builder
+		for i := range 100 {
+			region := []string{"", `"region":"us",`}[i%2]
+			fmt.Fprintf(&input, `{%s"op":"SET","key":"k","value":"%d"}`+"\n", region, i)
+		}
+		s := &session{env: Env{In: strings.NewReader(input.String())}, printer: &out.Printer{Out: io.Discard, Err: io.Discard, Format: out.Table}}
+		one := &oneAtATime{}
+		counted, err := s.produceLines(t.Context(), one, produceOptions{})
+		if err != nil || counted.durable != 100 || one.together {
+			t.Errorf("%+v, %v; two lines of one key at once: %v", counted, err, one.together)
+		}
+	})
+}
+
+// oneAtATime notes writes that overlap.
+type oneAtATime struct {
+	writer
+	busy     atomic.Bool
+	together bool
+}
+
+func (w *oneAtATime) Produce(ctx context.Context, op event.Operation) (event.Receipt, error) {
+	if !w.busy.CompareAndSwap(false, true) {
+		w.together = true
+	}
+	defer w.busy.Store(false)
+	return w.writer.Produce(ctx, op)
 }
 
 func TestRanges(t *testing.T) {

@@ -123,7 +123,7 @@ func (s *session) tuiAttach(ctx context.Context, o tuiOptions, options tui.Optio
 	}
 	options.Source = &tuiSource{now: r.Client, find: s.findAgain}
 	options.Regions, options.API = r.Regions(), r.URL()
-	options.Title = "attached to"
+	options.Title = tui.Attached
 	return s.showTUI(ctx, options)
 }
 
@@ -146,13 +146,9 @@ func (s *session) tuiInside(ctx context.Context, o tuiOptions, options tui.Optio
 	if err != nil {
 		return err
 	}
-	h, err := e.httpSettings("")
-	if err != nil {
-		return errors.Join(err, e.close())
-	}
-	options.Regions, options.Title = e.app.Regions(), "embedded here"
+	options.Regions, options.Title = e.app.Regions(), tui.Embedded
 	options.Notice = "no cluster was running: started one here, it ends with this screen"
-	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(ctx context.Context, address string) error {
+	err = s.host(ctx, e.app, e.httpSettings(""), labPort{e.cluster}, func(ctx context.Context, address string) error {
 		url := "http://" + address
 		if err := errors.Join(e.publish(e.config, url), e.startSim(ctx, upOptions{sim: o.sim})); err != nil {
 			return err

@@ -70,11 +70,7 @@ func (s *session) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
-	h, err := e.httpSettings(o.http)
-	if err != nil {
-		return errors.Join(err, e.close())
-	}
-	err = s.host(ctx, e.app, h, labPort{e.cluster}, func(ctx context.Context, address string) error {
+	err = s.host(ctx, e.app, e.httpSettings(o.http), labPort{e.cluster}, func(ctx context.Context, address string) error {
 		url := "http://" + address
 		if err := e.publish(e.config, url); err != nil {
 			return err
@@ -184,7 +180,8 @@ func (s *session) announce(h home, d started) error {
 	}
 	p.Printf("In another terminal:\n")
 	hint := s.locationFlags()
-	p.Printf("  geokv produce incr sales:total 1 --region eu --wait-all%s\n", hint)
+	region := d.Regions[len(d.Regions)/2].Name
+	p.Printf("  geokv produce incr sales:total 1 --region %s --wait-all%s\n", region, hint)
 	p.Printf("  geokv get sales:total --region all%s\n  geokv tail%s\n  geokv status --watch%s\n\nCtrl-C ends.\n", hint, hint, hint)
 	return nil
 }

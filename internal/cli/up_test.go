@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/lab/datadir"
 	"github.com/geokv/geokv/internal/out"
 )
 
@@ -45,10 +46,13 @@ func TestUpSaysThatReadsWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (&session{printer: p}).announce(home{}, started{ReadyMS: 400, Rebuilding: true}); err != nil {
+	if err := (&session{printer: p}).announce(home{}, started{ReadyMS: 400, Rebuilding: true, Regions: []datadir.Region{{Name: "solo"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(text.String(), "reads wait (geokv status)") {
 		t.Errorf("nothing says that reads wait in\n%s", text.String())
+	}
+	if !strings.Contains(text.String(), "--region solo ") {
+		t.Errorf("the commands to try name a region that is not there:\n%s", text.String())
 	}
 }

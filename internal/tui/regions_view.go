@@ -141,7 +141,11 @@ func (p *regionsPane) progressLine(r *api.RegionReport, w int) string {
 	for _, o := range r.Origins {
 		applied, end = applied+o.Applied, end+o.End
 	}
-	keys := []span{{known(r.Keys, count), c.text}, {" keys", c.dim}}
+	word := " keys"
+	if r.Keys == 1 {
+		word = " key"
+	}
+	keys := []span{{known(r.Keys, count), c.text}, {word, c.dim}}
 	if len(r.Origins) == 0 { // its log cannot be read
 		text := "applied unknown"
 		if len(text)+spanCells(keys) >= w {

@@ -1,14 +1,10 @@
 package tui
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -31,146 +27,6 @@ func (s *screen) blocks(r *row) string {
 		marks = append(marks, mark)
 	}
 	return strings.Join(marks, "")
-}
-
-// TestBlocksFillAndChange follows one event through three regions.
-func TestBlocksFillAndChange(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	e := one(1)
-	for _, step := range []struct {
-		o    api.Observation
-		want string
-	}{
-		{seenIn(e, "us", 1), "▒··"},
-		{appliedIn(e, "us", 2, event.Applied), "█··"},
-		{seenIn(e, "ap", 9), "█·▒"},
-		{appliedIn(e, "eu", 8, event.Superseded), "█▄▒"}, // its timeline.Sight was missed
-		{seenIn(e, "eu", 7), "█▄▒"},
-		{appliedIn(e, "ap", 11, event.Duplicate), "█▄≡"},
-		{appliedIn(e, "ap", 12, event.Applied), "█▄█"}, // the telling outcome came late
-		{appliedIn(e, "ap", 13, event.Duplicate), "█▄█"},
-	} {
-		s.observe(step.o)
-		if got := s.blocks(s.events.shown[0]); got != step.want {
-			t.Errorf("after %s in %s: blocks %q, want %q", step.o.Kind, step.o.Region, got, step.want)
-		}
-	}
-	if len(s.events.rows) != 1 {
-		t.Errorf("%d rows for one event", len(s.events.rows))
-	}
-	if r := s.events.shown[0]; r.slowest() != 11*time.Millisecond || r.sights[2].Duplicates != 2 {
-		t.Errorf("slowest %v, duplicates %d", r.slowest(), r.sights[2].Duplicates)
-	}
-}
-
-// TestPausedLogStandsStillButGoesOnFilling: nothing leaves a paused list, what
-// comes is counted, blocks of its rows still fill, and End resumes.
-func TestPausedLogStandsStillButGoesOnFilling(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	for n := range int64(10) {
-		s.observe(seenIn(one(n), "us", 1))
-	}
-	s.press("up", "up")
-	listed, at := slices.Clone(s.events.shown), s.events.selected()
-	for n := range int64(maxRows + 500) {
-		s.observe(seenIn(one(100+n), "us", 1))
-	}
-	s.observe(appliedIn(at.event, "us", 5, event.Applied))
-	if !slices.Equal(listed, s.events.shown) || s.events.selected() != at {
-		t.Error("the paused list changed")
-	}
-	if s.events.waiting != maxRows+501 { // the last one's row was gone: it is new again
-		t.Errorf("%d new, want %d", s.events.waiting, maxRows+501)
-	}
-	if problem := wantText("20,501 new", "paused")(s); problem != "" {
-		t.Error(problem)
-	}
-	late := listed[0]
-	s.press("end")
-	if s.events.frozen || s.events.waiting != 0 || slices.Contains(s.events.shown, late) {
-		t.Error("End does not resume at the newest")
-	}
-	if len(s.events.rows) != maxRows || s.events.evicted != 511 {
-		t.Errorf("%d rows kept, %d made room", len(s.events.rows), s.events.evicted)
-	}
-}
-
-// TestPauseKeyOverridesScrolling: the pause key stops and resumes.
-func TestPauseKeyOverridesScrolling(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	s.traffic()
-	s.press(" ")
-	s.observe(seenIn(one(90), "us", 1))
-	if s.events.waiting != 1 || !s.events.frozen {
-		t.Error("space does not pause")
-	}
-	s.press(" ")
-	if s.events.frozen || s.events.selected().key != "k90" {
-		t.Error("space does not resume at the newest")
-	}
-}
-
-// TestFilterAppliesToBeforeAndAfter, and what it hides is still kept.
-func TestFilterAppliesToBeforeAndAfter(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	s.observe(seenIn(one(1), "us", 1), seenIn(one(2), "us", 1))
-	s.press("/")
-	s.typeText("key:k2")
-	if len(s.events.shown) != 1 {
-		t.Errorf("%d rows while typing, want 1", len(s.events.shown))
-	}
-	s.press("enter")
-	s.observe(seenIn(one(3), "us", 1), seenIn(one(21), "us", 1))
-	if got := len(s.events.shown); got != 2 {
-		t.Errorf("%d rows match, want 2", got)
-	}
-	s.press("esc")
-	if got := len(s.events.shown); got != 4 {
-		t.Errorf("%d rows without filter, want 4", got)
-	}
-}
-
-// TestSlowFilterFollowsTheDelays: a row comes in when an apply makes it slow.
-func TestSlowFilterFollowsTheDelays(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	s.press("/")
-	s.typeText("slow:>100ms")
-	s.press("enter")
-	e := one(1)
-	s.observe(seenIn(e, "us", 1), appliedIn(e, "us", 2, event.Applied))
-	if len(s.events.shown) != 0 {
-		t.Error("a fast event passes")
-	}
-	s.observe(appliedIn(e, "ap", 150, event.Applied))
-	if len(s.events.shown) != 1 {
-		t.Error("a slow event does not pass")
-	}
-}
-
-// TestPayloadsAreCut: a row holds on to no more than its share of a large value.
-func TestPayloadsAreCut(t *testing.T) {
-	big := make([]byte, 512<<10)
-	list := make([][]byte, 1000)
-	pairs := make([]event.FieldValue, 1000)
-	scored := make([]event.ScoredMember, 1000)
-	ids := make([]event.StreamID, 1000)
-	for i := range list {
-		list[i] = make([]byte, 500)
-		pairs[i] = event.FieldValue{Field: []byte("f"), Value: make([]byte, 500)}
-		scored[i].Member = make([]byte, 500)
-	}
-	for _, args := range []event.Args{
-		event.Set{Value: big}, event.SAdd{Members: list}, event.SRem{Members: list}, event.ZRem{Members: list}, event.HDel{Fields: list},
-		event.HSet{Fields: pairs}, event.XAdd{Fields: pairs}, event.ZAdd{Members: scored}, event.XDel{IDs: ids},
-	} {
-		r := newRow(seenIn(written("us", 0, 1, args, "big"), "us", 1), 3)
-		if r.whole || r.size <= maxPayload || event.PayloadBytes(r.event.Args) > maxPayload+16 || len(r.argument) > maxClean+8 {
-			t.Errorf("%s: kept %d of %d bytes, argument of %d", args.Op(), event.PayloadBytes(r.event.Args), r.size, len(r.argument))
-		}
-		if !strings.Contains(r.command(), "geokv tail") {
-			t.Errorf("%s: the command of a cut event is %q", args.Op(), r.command())
-		}
-	}
 }
 
 // TestJudge tells pending from diverged.
@@ -224,72 +80,6 @@ func sumsOnly(r *api.Report) {
 			r.Regions[i].Origins[j].Partitions = nil
 		}
 	}
-}
-
-// TestFeedDropsTheOldestAndCounts: the stream is never held up.
-func TestFeedDropsTheOldestAndCounts(t *testing.T) {
-	f := newFeed(10)
-	for n := range int64(25) {
-		f.push(News{Observations: []api.Observation{seenIn(one(n), "us", 1)}})
-	}
-	f.push(News{Lost: 3})
-	n := f.take()
-	if len(n.observations) != 10 || n.dropped != 15 || n.lost != 3 || n.observations[9].Event.Seq != 25 {
-		t.Errorf("%d waiting, %d dropped, %d lost", len(n.observations), n.dropped, n.lost)
-	}
-	if n := f.take(); len(n.observations) != 0 || n.dropped != 0 {
-		t.Error("news is delivered twice")
-	}
-}
-
-// TestFeedPacesDeliveries: however much comes, the program gets at most one
-// message per interval, with everything in it.
-func TestFeedPacesDeliveries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		f := newFeed(feedLimit)
-		go func() {
-			for n := int64(0); ctx.Err() == nil; n++ {
-				f.push(News{Observations: []api.Observation{seenIn(one(n), "us", 1)}})
-				time.Sleep(500 * time.Microsecond)
-			}
-		}()
-		began, messages, observations := time.Now(), 0, 0
-		for time.Since(began) < 10*time.Second {
-			m := f.next(ctx)().(feedMsg)
-			messages++
-			observations += len(m.observations)
-		}
-		stop()
-		if limit := int(10*time.Second/feedInterval) + 1; messages > limit || observations < 19_500 {
-			t.Errorf("%d messages with %d observations, want at most %d messages with all 20000", messages, observations, limit)
-		}
-		time.Sleep(time.Millisecond) // in virtual time: the producer ends
-	})
-}
-
-// TestFeedAsksAgain: a source that refuses is asked again, and it is said.
-func TestFeedAsksAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		f := newFeed(10)
-		source := &refusing{}
-		ended := make(chan struct{})
-		go func() { f.run(ctx, source); close(ended) }()
-		time.Sleep(5 * time.Second)
-		if n := f.take(); source.asked < 2 || n.connected || n.down == nil || !n.fresh {
-			t.Errorf("asked %d times, down %v", source.asked, n.down)
-		}
-		stop()
-		<-ended
-	})
-}
-
-type refusing struct{ asked int }
-
-func (r *refusing) Follow(context.Context, int, func(News) error) error {
-	r.asked++
-	return errors.New("no")
 }
 
 // TestClusterDiesAndComesBack: the panes say so, keep what was known, and recover.
@@ -402,126 +192,11 @@ func TestInspectorVerdicts(t *testing.T) {
 	}
 }
 
-// TestMouse: the wheel scrolls what is under it, a click selects, a click beside
-// an overlay closes it, and m gives the mouse back.
-func TestMouse(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	s.traffic()
-	s.draw()
-	wheelUp := func(x, y int) {
-		s.send(tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonWheelUp, Action: tea.MouseActionPress})
-	}
-	click := func(x, y int) {
-		s.send(tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
-	}
-	r := s.layout.events
-	wheelUp(r.x+5, r.y+5)
-	if s.events.cursor != 19-wheelLines || !s.events.frozen {
-		t.Errorf("wheel: cursor %d", s.events.cursor)
-	}
-	s.press("home")
-	click(r.x+5, r.y+2+4)
-	if s.events.cursor != 4 {
-		t.Errorf("click: cursor %d, want 4", s.events.cursor)
-	}
-	m := s.layout.mirrors
-	click(m.x+3, m.y+2+2)
-	if s.focus != scopeMirrors || s.mirrors.cursor != 2 {
-		t.Errorf("click on a link: focus %s cursor %d", s.focus, s.mirrors.cursor)
-	}
-	lines := strings.Split(s.draw(), "\n")
-	for y, line := range lines {
-		if strings.Contains(line, "orders:feed") && y < r.y {
-			click(70, y)
-			break
-		}
-	}
-	if s.focus != scopeRegions || s.regions.selectedRegion() != "eu" || string(s.regions.selectedKey()) != "orders:feed" {
-		t.Errorf("click on a key: %s in %s", s.regions.selectedKey(), s.regions.selectedRegion())
-	}
-	s.press("?")
-	click(0, 0)
-	if s.scope() == scopeHelp {
-		t.Error("a click beside the help does not close it")
-	}
-	s.press("m")
-	click(m.x+3, m.y+3)
-	if s.focus != scopeRegions {
-		t.Error("the mouse works though it is off")
-	}
-}
-
-func TestMouseOnTheTable(t *testing.T) {
-	s := newScreen(t, 80, 24, tenRegions...)
-	s.draw()
-	s.send(tea.MouseMsg{X: 5, Y: 5, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
-	if s.regions.region != 2 {
-		t.Errorf("click: region %d, want 2", s.regions.region)
-	}
-}
-
-func TestMillisFitFiveCells(t *testing.T) {
-	for ms, want := range map[int64]string{
-		0: "0ms", 7: "7ms", 999: "999ms", 1000: "1.0s", 1249: "1.2s", 9949: "9.9s", 12_345: "12s", 99_000: "99s", 120_000: "2m", 3_600_000: "60m",
-		100 * 3_600_000: "4d", 1 << 50: "999d", -3: "-3ms", -480: "-0.5s", -5000: "-5.0s", -1 << 40: "-999d",
-	} {
-		if got := millis(ms); got != want || len(got) > 5 {
-			t.Errorf("millis(%d) = %q, want %q", ms, got, want)
-		}
-	}
-}
-
-func TestCounts(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 12345: "12,345"} {
-		if got := count(n); got != want {
-			t.Errorf("count(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
-// TestRatesCountWhereThingsHappened: by the time of the observation, not of its
-// delivery.
-func TestRates(t *testing.T) {
-	s := newScreen(t, 120, 40)
-	for i := range int64(30) {
-		e := written("us", 0, 7000+i*100, event.Incr{Delta: 1}, "k") // the last three seconds
-		s.observe(seenIn(e, "us", 0), seenIn(e, "eu", 0), appliedIn(e, "eu", 0, event.Applied))
-	}
-	now := s.c.wall().Unix()
-	if got := s.rates.events.rate(now); got != 10 {
-		t.Errorf("event rate %g, want 10", got)
-	}
-	if got := s.rates.flows[0*3+1].rate(now); got != 10 {
-		t.Errorf("rate us->eu %g, want 10", got)
-	}
-	if got := s.rates.flows[0*3+2].rate(now); got != 0 {
-		t.Errorf("rate us->ap %g, want 0", got)
-	}
-	if _, known := s.rates.delay(0*3+1, now); !known {
-		t.Error("the delay us->eu is not known")
-	}
-	if _, known := s.rates.delay(0*3+1, now+120); known {
-		t.Error("a delay of two minutes ago is shown as if it were of now")
-	}
-}
-
 // TestNoTerminalNamesTheCommands that work without one.
 func TestNoTerminal(t *testing.T) {
 	err := Run(t.Context(), Options{In: strings.NewReader(""), Out: &strings.Builder{}, Regions: []string{"us"}})
 	if fail.CodeOf(err) != fail.Usage || !strings.Contains(fail.HintOf(err), "geokv tail") || !strings.Contains(fail.HintOf(err), "geokv status") {
 		t.Errorf("error %v, hint %q", err, fail.HintOf(err))
-	}
-}
-
-func TestCommandsForKeysAndOperations(t *testing.T) {
-	for want, op := range map[string]event.Operation{
-		"geokv produce incr k -5 --region eu":              {Region: "eu", Key: []byte("k"), Args: event.Incr{Delta: -5}},
-		"geokv produce --region eu -- set -k v":            {Region: "eu", Key: []byte("-k"), Args: event.Set{Value: []byte("v")}},
-		`geokv produce set $'\x00' 'a b' PX 5 --region us`: {Region: "us", Key: []byte{0}, Args: event.Set{Value: []byte("a b")}, TTLMS: 5},
-	} {
-		if got := produceCommand(op); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
 	}
 }
 
@@ -536,35 +211,6 @@ func TestKeysThatComeTogether(t *testing.T) {
 	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(":incr k")})
 	if p, ok := s.overlays[0].(*commandLine); !ok || p.input.Value() != "incr k" {
 		t.Error("what is typed after : is not in the palette")
-	}
-}
-
-// The request that y offers for a link is one that the API takes: it wants JSON
-// and says so with 415 otherwise.
-func TestTheRequestForALinkIsComplete(t *testing.T) {
-	s := newScreenWith(t, 120, 40, Options{Regions: []string{"us", "eu", "ap"}, NoColor: true, Theme: ThemeDark, Token: "$(cat /d/token)"})
-	s.press("3")
-	words, err := event.SplitWords(s.equivalent())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var action api.LinkAction
-	if err := json.Unmarshal([]byte(words[slices.Index(words, "-d")+1]), &action); err != nil || action.Action != api.ActionCut {
-		t.Errorf("body %+v, error %v", action, err)
-	}
-	for _, want := range []string{"Authorization: Bearer $(cat /d/token)", "Content-Type: application/json", "http://" + s.address() + "/api/lab/links/us/eu"} {
-		if !slices.Contains(words, want) {
-			t.Errorf("%q lacks %q", words, want)
-		}
-	}
-}
-
-// A command line that y offers finds the cluster that is on the screen.
-func TestCommandLinesFindThisCluster(t *testing.T) {
-	s := newScreenWith(t, 120, 40, Options{Regions: []string{"us", "eu", "ap"}, NoColor: true, Theme: ThemeDark, Program: "geokv --data /d"})
-	s.press("2", "y")
-	if s.copied != "geokv --data /d tail" {
-		t.Errorf("copied %q", s.copied)
 	}
 }
 
@@ -588,28 +234,6 @@ func TestPartsOfASetAreNotCompared(t *testing.T) {
 	whole := newKeyValue(page(2, "a", "b"), true)
 	if got := judge([]keyValue{whole, newKeyValue(page(2, "a", "c"), true)}, nil, nil); got != pending {
 		t.Errorf("two whole sets: %v", got)
-	}
-}
-
-// TestTheSimulatorsCommandIsItsKey: y offers what the key would do, before the
-// first run of a server too, which then takes a rate of its own.
-func TestTheSimulatorsCommandIsItsKey(t *testing.T) {
-	for want, sim := range map[string]api.Sim{
-		"geokv sim start":           {},
-		"geokv sim start --rate 50": {Rate: 50},
-		"geokv sim stop":            {Rate: 50, Running: true},
-	} {
-		s := newScreen(t, 120, 40)
-		s.fake.sim = sim
-		s.look()
-		s.press("4", "y", "esc", "s")
-		call := fmt.Sprintf("sim start %g", sim.Rate)
-		if sim.Running {
-			call = "sim stop"
-		}
-		if problem := wantCalls(call)(s); problem != "" || s.copied != want {
-			t.Errorf("y offers %q, want %q; the key: %s", s.copied, want, problem)
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,39 +67,49 @@ func TestRunEndsWhileReceiptsCannotBeStored(t *testing.T) {
 }
 
 // A reservation is moved to another slot in the very moment in which its record
-// becomes durable: the receipt is stored all the same.
+// becomes durable: the receipt is stored all the same, and when nobody learns that
+// it was moved as well.
 func TestReceiptMeetsTheMoveOfItsReservation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t)
-		b := g.openWith(func(c *bridge.Config) { c.Leases = &slowRenewal{g.redis, g.log} })
-		stop := g.run(b)
-		defer stop()
-		other := g.open()
-		stopToo := g.run(other)
-		defer stopToo()
-		g.log.set(func() { g.log.hold = true })
-		if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
-			t.Fatalf("%+v, while the log holds the record back", r)
-		}
-		g.redis.set(func() { g.redis.table[slotName(0)] = tableEntry{"somebody else", time.Now().Add(time.Hour)} })
-		time.Sleep(time.Minute)
-		g.log.set(func() { g.log.down = true }) // what is not stored cannot be looked up
-		if r := g.once(other, "incr k", "id-1"); r.Outcome != event.Durable {
-			t.Errorf("%+v at another bridge, want the stored receipt", r)
-		}
-	})
+	for _, lost := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			leases := &slowRenewal{fakeRedis: g.redis, log: g.log}
+			leases.lost.Store(lost)
+			b := g.openWith(func(c *bridge.Config) { c.Leases = leases })
+			stop := g.run(b)
+			defer stop()
+			other := g.open()
+			stopToo := g.run(other)
+			defer stopToo()
+			g.log.set(func() { g.log.hold = true })
+			if r := g.once(b, "incr k", "id-1"); r.Outcome != event.FateUnknown {
+				t.Fatalf("%+v, while the log holds the record back", r)
+			}
+			g.redis.set(func() { g.redis.table[slotName(0)] = tableEntry{"somebody else", time.Now().Add(time.Hour)} })
+			time.Sleep(time.Minute)
+			g.log.set(func() { g.log.down = true }) // what is not stored cannot be looked up
+			if r := g.once(other, "incr k", "id-1"); r.Outcome != event.Durable {
+				t.Errorf("reply lost %v: %+v at another bridge, want the stored receipt", lost, r)
+			}
+		})
+	}
 }
 
-// slowRenewal answers the move of a reservation only after the records on
-// their way became durable.
+// slowRenewal answers the move of a reservation only after the records on their
+// way became durable, or not at all.
 type slowRenewal struct {
 	*fakeRedis
-	log *fakeLog
+	log  *fakeLog
+	lost atomic.Bool // the reply to the first call
 }
 
 func (r *slowRenewal) StoreReceipt(ctx context.Context, id string, old, entry []byte, ttl time.Duration) (bool, error) {
+	lost := r.lost.Swap(false)
 	ok, err := r.fakeRedis.StoreReceipt(ctx, id, old, entry, ttl)
 	r.log.set(func() { r.log.hold = false })
 	time.Sleep(100 * time.Millisecond)
+	if lost {
+		return false, errDown
+	}
 	return ok, err
 }

@@ -219,20 +219,32 @@ func (b *Bridge) settle(a *attempt, p *pending) {
 func (b *Bridge) remember(ctx context.Context, a *attempt) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.GuardTimeout)
 	defer cancel()
-	entry := idEntry{Digest: a.digest, Receipt: a.receipt}.bytes()
-	stored, err := b.cfg.Leases.StoreReceipt(ctx, a.id, a.reserved(), entry, rememberFor)
-	if err == nil && !stored { // the table was flushed, or an earlier try took effect
-		var existing []byte
-		existing, stored, err = b.cfg.Leases.ReserveID(ctx, a.id, entry, rememberFor)
-		stored = stored || !b.reservedHere(existing)
-	}
-	if err == nil && stored {
+	if b.storeReceipt(ctx, a, idEntry{Digest: a.digest, Receipt: a.receipt}.bytes()) {
 		b.attempts.forget(a)
 	}
 }
 
-// reservedHere tells a reservation of our own, which was renewed meanwhile, from
-// an answer.
+// storeReceipt reports whether an answer stands in the table: ours, or one that
+// was there.
+func (b *Bridge) storeReceipt(ctx context.Context, a *attempt, entry []byte) bool {
+	for range 2 {
+		stored, err := b.cfg.Leases.StoreReceipt(ctx, a.id, a.reserved(), entry, rememberFor)
+		if stored || err != nil {
+			return err == nil
+		}
+		// The table was flushed, an earlier try took effect, or the reservation is
+		// another one by now.
+		existing, reserved, err := b.cfg.Leases.ReserveID(ctx, a.id, entry, rememberFor)
+		if reserved || err != nil || !b.reservedHere(existing) {
+			return err == nil
+		}
+		a.setReservation(existing)
+	}
+	return false
+}
+
+// reservedHere tells a reservation of our own, which was renewed without a reply
+// or is being renewed, from an answer.
 func (b *Bridge) reservedHere(existing []byte) bool {
 	var entry idEntry
 	return json.Unmarshal(existing, &entry) == nil && entry.Holder == b.holder && entry.Receipt == nil

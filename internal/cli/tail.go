@@ -180,6 +180,9 @@ func (t *tailRows) fromLog(ctx context.Context, b backend) error {
 		return nil
 	})
 	for _, o := range newest {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := t.history(o); err != nil {
 			return err
 		}
@@ -187,21 +190,27 @@ func (t *tailRows) fromLog(ctx context.Context, b backend) error {
 	return err
 }
 
+// lastWords is how long tail prints on, at most, when it is told to end: what
+// waits may be more than a slow terminal shows in minutes.
+const lastWords = 250 * time.Millisecond
+
 // live prints events as their regions report them, until ctx ends.
 func (t *tailRows) live(ctx context.Context, heard *backlog, ended <-chan error) error {
+	printing, stop := outlasting(ctx, lastWords)
+	defer stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var err error
 		select {
 		case <-heard.news:
-			err = t.hear(heard)
+			err = t.hear(printing, heard)
 		case now := <-tick.C:
-			err = t.overdue(now)
+			err = t.overdue(printing, now)
 		case err = <-ended:
-			return errors.Join(err, context.Cause(ctx), t.hear(heard), t.flush())
+			return errors.Join(err, context.Cause(ctx), t.leave(printing, heard))
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), t.flush())
+			return errors.Join(context.Cause(ctx), t.leave(printing, heard))
 		}
 		if err != nil {
 			return err
@@ -209,17 +218,55 @@ func (t *tailRows) live(ctx context.Context, heard *backlog, ended <-chan error)
 	}
 }
 
-// hear joins what was observed meanwhile, and tells how much was not.
-func (t *tailRows) hear(heard *backlog) error {
+// outlasting returns a context that ends this long after ctx.
+func outlasting(ctx context.Context, d time.Duration) (context.Context, func()) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, end) })
+	return longer, func() { stop(); end() }
+}
+
+// hear joins what was observed meanwhile, and tells how much was not. That may
+// take long, so what became overdue is printed in between.
+func (t *tailRows) hear(ctx context.Context, heard *backlog) error {
 	observations, lost := heard.take()
 	if lost > 0 {
 		t.printer.Note("%d %s lost on the way, so events may be missing here; geokv tail --since reads them from the log", lost, plural(int(lost), "observation"))
 	}
-	now := time.Now()
-	for _, o := range observations {
+	var now time.Time
+	for i, o := range observations {
+		if ctx.Err() != nil {
+			t.unheard += len(observations) - i
+			return nil
+		}
+		if i%256 == 0 {
+			now = time.Now()
+			if err := t.overdue(ctx, now); err != nil {
+				return err
+			}
+		}
 		if err := t.observe(o, now); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// leave prints what is left until ctx ends, and counts what is not printed then.
+func (t *tailRows) leave(ctx context.Context, heard *backlog) error {
+	if err := t.hear(ctx, heard); err != nil {
+		return err
+	}
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	left := t.unheard
+	for _, w := range t.waiting {
+		if !t.printed.Has(timeline.KeyOf(w.first)) {
+			left++
+		}
+	}
+	if left > 0 {
+		t.printer.Note("%d %s not printed any more; geokv tail --since reads them from the log", left, plural(left, "observation"))
 	}
 	return nil
 }

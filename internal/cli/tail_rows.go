@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type tailRows struct {
 	timeline *timeline.Timeline
 	waiting  []waitingRow // in order of first sight
 	printed  timeline.Keys
+	unheard  int // observations that were given up because tail ended
 	header   bool
 }
 
@@ -68,9 +70,9 @@ func (t *tailRows) observe(o api.Observation, now time.Time) error {
 	return nil
 }
 
-// overdue prints what has waited long enough.
-func (t *tailRows) overdue(now time.Time) error {
-	for len(t.waiting) > 0 && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed.Has(timeline.KeyOf(t.waiting[0].first))) {
+// overdue prints what has waited long enough, until ctx ends.
+func (t *tailRows) overdue(ctx context.Context, now time.Time) error {
+	for len(t.waiting) > 0 && ctx.Err() == nil && (now.Sub(t.waiting[0].since) >= t.plan.settle || t.printed.Has(timeline.KeyOf(t.waiting[0].first))) {
 		if err := t.printWaiting(); err != nil {
 			return err
 		}
@@ -97,8 +99,9 @@ func (t *tailRows) printOnce(key timeline.Key, row timeline.Row, o api.Observati
 	return t.print(row, o)
 }
 
-func (t *tailRows) flush() error {
-	for len(t.waiting) > 0 {
+// flush prints all that waits, until ctx ends.
+func (t *tailRows) flush(ctx context.Context) error {
+	for len(t.waiting) > 0 && ctx.Err() == nil {
 		if err := t.printWaiting(); err != nil {
 			return err
 		}

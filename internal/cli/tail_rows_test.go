@@ -56,13 +56,13 @@ func TestTailPrintsNoEventTwice(t *testing.T) {
 	for seq := range int64(log) {
 		must(t, rows.history(seenAt("us", seq+1)))
 	}
-	must(t, rows.overdue(tailStart))
+	must(t, rows.overdue(t.Context(), tailStart))
 	stdout.Reset()
 	for seq := range int64(log) {
 		must(t, rows.observe(appliedAt("eu", seq+1), tailStart))
 	}
-	must(t, rows.overdue(tailStart.Add(time.Minute)))
-	must(t, rows.flush())
+	must(t, rows.overdue(t.Context(), tailStart.Add(time.Minute)))
+	must(t, rows.flush(t.Context()))
 	if again := strings.Count(stdout.String(), "\n"); again != 0 {
 		t.Errorf("%d of %d events were printed again", again, log)
 	}
@@ -76,7 +76,7 @@ func TestTailPrintsWhatItCannotKeepWaiting(t *testing.T) {
 	for seq := range int64(burst) {
 		must(t, rows.observe(seenAt("us", seq+1), tailStart))
 	}
-	must(t, rows.overdue(tailStart.Add(time.Minute)))
+	must(t, rows.overdue(t.Context(), tailStart.Add(time.Minute)))
 	if printed := strings.Count(stdout.String(), "\n"); printed != burst {
 		t.Errorf("%d of %d events were printed", printed, burst)
 	}

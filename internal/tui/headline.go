@@ -50,7 +50,8 @@ func (m *Model) troubles() []string {
 }
 
 // keysStand says how the keys stand over the regions, as far as that is known:
-// all agree only where every region's view was read and is whole.
+// all agree only where every region's view was read and is whole, and every key
+// that the panes list.
 func (m *Model) keysStand(calm bool) string {
 	c, p := m.c, m.regions
 	apart, differ := 0, len(p.verdicts)
@@ -67,6 +68,8 @@ func (m *Model) keysStand(calm bool) string {
 		return c.pending + " " + plural(differ, "key differs", "keys differ") + ", on their way"
 	case differ > 0:
 		return c.pending + " " + plural(differ, "key differs", "keys differ")
+	case known && p.unreadKeys() > 0:
+		return c.unclear + " " + plural(p.unreadKeys(), "key", "keys") + " not read"
 	case known && p.report.Converged:
 		return c.up + " all agree"
 	case calm:
@@ -95,6 +98,16 @@ func (p *regionsPane) unread() (names []string) {
 		}
 	}
 	return names
+}
+
+// unreadKeys counts the listed keys that a region did not answer for.
+func (p *regionsPane) unreadKeys() (n int) {
+	for _, name := range p.names {
+		if slices.ContainsFunc(p.states, func(s regionKeys) bool { v, _ := s.find(name); return v.err != nil }) {
+			n++
+		}
+	}
+	return n
 }
 
 // rebuilt is how far the region that is least far is rebuilt, where all tell.

@@ -51,7 +51,8 @@ type keyValue struct {
 	present    bool
 	atMS       int64
 	expireAtMS int64
-	changed    bool // since the look before
+	err        error // why it could not be read though its region could: the rest is of a look before
+	changed    bool  // since the look before
 }
 
 // poll looks at everything at once. The report comes last: with the report of
@@ -77,7 +78,27 @@ func pollLater() tea.Cmd {
 	return tea.Tick(pollInterval, func(time.Time) tea.Msg { return pollNowMsg{} })
 }
 
+// readState reads the demo keys of a region and then all watched keys at once,
+// with a time of their own: they can be large, and what one of them does must
+// not cost the others or the region.
 func (c *common) readState(ctx context.Context, region string, watched [][]byte) regionKeys {
+	keys := c.readDemo(ctx, region)
+	if keys.err != nil {
+		return keys
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
+	values := make([]keyValue, len(watched))
+	var group sync.WaitGroup
+	for i, key := range watched {
+		group.Go(func() { values[i] = c.readWatched(ctx, region, key) })
+	}
+	group.Wait()
+	keys.keys = append(keys.keys, values...)
+	return keys
+}
+
+func (c *common) readDemo(ctx context.Context, region string) regionKeys {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
 	defer cancel()
 	state, err := c.source.State(ctx, region)
@@ -85,14 +106,17 @@ func (c *common) readState(ctx context.Context, region string, watched [][]byte)
 	for _, page := range state.Keys {
 		keys.keys = append(keys.keys, newKeyValue(page, page.Next == ""))
 	}
-	for i := 0; i < len(watched) && keys.err == nil; i++ {
-		var page api.KeyPage
-		page, keys.err = c.source.Key(ctx, api.KeyQuery{Region: region, Key: watched[i], Limit: watchedElements})
-		value := newKeyValue(page, page.Next == "")
-		value.watched = true
-		keys.keys = append(keys.keys, value)
-	}
 	return keys
+}
+
+func (c *common) readWatched(ctx context.Context, region string, key []byte) keyValue {
+	page, err := c.source.Key(ctx, api.KeyQuery{Region: region, Key: key, Limit: watchedElements})
+	if err != nil {
+		return keyValue{raw: key, name: clean(string(key)), watched: true, err: err}
+	}
+	value := newKeyValue(page, page.Next == "")
+	value.watched = true
+	return value
 }
 
 // newKeyValue notes what is shown of a value and compared with other regions';

@@ -52,7 +52,8 @@ func (p *regionsPane) take(m pollMsg) {
 	}
 }
 
-// takeState keeps the values of the look before when a region does not answer.
+// takeState keeps the values of the look before when a region does not answer,
+// or that of a key that it did not answer for.
 func (p *regionsPane) takeState(i int, now regionKeys) {
 	if i >= len(p.states) {
 		return
@@ -66,7 +67,13 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 	for j := range now.keys {
 		k := &now.keys[j]
 		was, known := before.find(k.name)
-		k.changed = known && was.digest != k.digest
+		if k.err != nil {
+			was.raw, was.name, was.watched, was.err, was.changed = k.raw, k.name, true, k.err, false
+			*k = was
+			p.hold(k)
+			continue
+		}
+		k.changed = known && was.atMS != 0 && was.digest != k.digest
 		if k.watched {
 			p.hold(k)
 			continue
@@ -80,11 +87,11 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 	p.states[i] = now
 }
 
-// hold notes that a region holds a watched key.
+// hold notes that a region holds a watched key, or may.
 func (p *regionsPane) hold(k *keyValue) {
 	for i := range p.watched {
 		if p.watched[i].name == k.name {
-			p.watched[i].held = p.watched[i].held || k.present
+			p.watched[i].held = p.watched[i].held || k.present || k.err != nil
 		}
 	}
 }
@@ -103,7 +110,7 @@ func (p *regionsPane) list() {
 	p.key = min(p.key, max(len(p.names)-1, 0))
 }
 
-// compare judges every listed key over the regions that answered.
+// compare judges every listed key over the regions that answered for it.
 func (p *regionsPane) compare(m pollMsg) {
 	var after *api.Report
 	if m.err == nil {
@@ -113,7 +120,7 @@ func (p *regionsPane) compare(m pollMsg) {
 	for _, name := range p.names {
 		var values []keyValue
 		for _, state := range m.states {
-			if v, ok := state.find(name); ok && state.err == nil {
+			if v, ok := state.find(name); ok && state.err == nil && v.err == nil {
 				values = append(values, v)
 			}
 		}

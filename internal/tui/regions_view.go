@@ -292,7 +292,8 @@ func (p *regionsPane) keyLine(i, k, w int, selected bool) string {
 		cursor = c.cursor
 	}
 	value, valueStyle := "", c.dim
-	if v, ok := p.states[i].find(name); ok {
+	v, ok := p.states[i].find(name)
+	if ok {
 		value = v.text
 		if v.present {
 			valueStyle = c.text
@@ -301,8 +302,10 @@ func (p *regionsPane) keyLine(i, k, w int, selected bool) string {
 			valueStyle = c.changed
 		}
 	}
-	if value != "" && (p.states[i].err != nil || p.err != nil) { // of a look before
+	if value != "" && (v.err != nil || p.states[i].err != nil || p.err != nil) { // of a look before
 		value, valueStyle = "was "+value, c.dim
+	} else if v.err != nil {
+		value = "not read"
 	}
 	left := []span{{cursor, c.accent}, {mark + " ", markStyle}, {name, c.text}}
 	if word != "" && w >= 38 {

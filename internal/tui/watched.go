@@ -7,7 +7,7 @@ import "slices"
 type watched struct {
 	name string // clean
 	raw  []byte
-	held bool // by some region, since it is watched
+	held bool // by some region, since it is watched, as far as they could be asked
 }
 
 const (

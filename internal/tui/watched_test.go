@@ -1,11 +1,15 @@
 package tui
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 )
@@ -99,4 +103,81 @@ func TestWatchedKeysLeaveRoom(t *testing.T) {
 	if problem := wantCalls()(s); problem != "" {
 		t.Errorf("with the log alone on screen: %s", problem)
 	}
+}
+
+// distant is a source that takes a while for an answer, for some keys longer.
+type distant struct {
+	*fakeSource
+	delay time.Duration
+	keys  map[string]time.Duration // by region and key
+}
+
+func (distant) wait(ctx context.Context, delay time.Duration) error {
+	select {
+	case <-time.After(delay):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d distant) State(ctx context.Context, region string) (api.RegionState, error) {
+	if err := d.wait(ctx, d.delay); err != nil {
+		return api.RegionState{}, err
+	}
+	return d.fakeSource.State(ctx, region)
+}
+
+func (d distant) Key(ctx context.Context, q api.KeyQuery) (api.KeyPage, error) {
+	if err := d.wait(ctx, max(d.delay, d.keys[q.Region+" "+string(q.Key)])); err != nil {
+		return api.KeyPage{}, err
+	}
+	return d.fakeSource.Key(ctx, q)
+}
+
+// TestALateKeyCostsOnlyItself: over a slow link every watched key is read; one
+// that does not come in time is marked, and its region stays readable.
+func TestALateKeyCostsOnlyItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScreen(t, 200, 50)
+		source := distant{s.fake, time.Second, map[string]time.Duration{}}
+		s.c.source = source
+		for i := range maxWatched {
+			s.own(fmt.Sprintf("own:%d", i), "alice", "us", "eu", "ap")
+		}
+		s.look()
+		if got := s.headline(); got != "● all agree" || len(s.regions.heldWatched()) != maxWatched {
+			t.Errorf("over a slow link: %q, %d keys", got, len(s.regions.heldWatched()))
+		}
+		s.own("new", "alice", "us", "eu", "ap")
+		source.keys["ap own:3"], source.keys["ap new"] = time.Minute, time.Minute
+		s.look()
+		if got := s.headline(); got != "◌ 2 keys not read" {
+			t.Errorf("two late keys: %q", got)
+		}
+		for key, want := range map[string]string{"own:3": "was alice", "new": "not read", "own:4": "alice"} {
+			line := s.paneLine(key)
+			panes := strings.Split(line, "││")
+			if len(panes) != 3 || strings.Count(line, "was") > 1 || !strings.HasSuffix(strings.TrimRight(panes[2], "│"), " "+want) ||
+				!strings.HasSuffix(panes[1], " alice") || strings.Contains(line, "pending") {
+				t.Errorf("%s: %q, want %q in ap alone", key, line, want)
+			}
+		}
+		if s.regions.states[2].err != nil {
+			t.Errorf("ap is not read: %v", s.regions.states[2].err)
+		}
+		s.own("lost", "alice", "us", "eu", "ap")
+		for _, region := range []string{"us", "eu", "ap"} {
+			source.keys[region+" lost"] = time.Minute
+		}
+		s.look()
+		if line := s.paneLine("lost"); strings.Count(line, "not read") != 3 {
+			t.Errorf("late everywhere: %q", line)
+		}
+		clear(source.keys)
+		s.look()
+		if got := s.headline(); got != "● all agree" || strings.Contains(s.draw(), "not read") {
+			t.Errorf("in time again: %q", got)
+		}
+	})
 }

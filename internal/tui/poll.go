@@ -51,6 +51,7 @@ type keyValue struct {
 	present    bool
 	atMS       int64
 	expireAtMS int64
+	size       int   // bytes that were read of a watched one
 	err        error // why it could not be read though its region could: the rest is of a look before
 	changed    bool  // since the look before
 }
@@ -115,7 +116,7 @@ func (c *common) readWatched(ctx context.Context, region string, key []byte) key
 		return keyValue{raw: key, name: clean(string(key)), watched: true, err: err}
 	}
 	value := newKeyValue(page, page.Next == "")
-	value.watched = true
+	value.watched, value.size = true, len(page.View.AppendCanonical(nil))
 	return value
 }
 

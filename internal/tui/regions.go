@@ -21,9 +21,10 @@ type regionsPane struct {
 	states   []regionKeys
 	all      []string // every demo key, clean, in the cluster's order
 	raw      map[string][]byte
-	held     map[string]bool // that some region held since the start
-	watched  []watched       // other keys, which events touched
-	names    []string        // the listed keys: watched ones, then demo keys
+	held     map[string]bool  // that some region held since the start
+	watched  []watched        // other keys, which events touched
+	large    map[string]int64 // keys that are too large to be watched, and when that was found
+	names    []string         // the listed keys: watched ones, then demo keys
 	verdicts map[string]verdict
 
 	region int // selected
@@ -33,7 +34,7 @@ type regionsPane struct {
 }
 
 func newRegionsPane(c *common) *regionsPane {
-	return &regionsPane{c: c, verdicts: map[string]verdict{}, raw: map[string][]byte{}, held: map[string]bool{}, states: make([]regionKeys, len(c.regions))}
+	return &regionsPane{c: c, verdicts: map[string]verdict{}, raw: map[string][]byte{}, held: map[string]bool{}, large: map[string]int64{}, states: make([]regionKeys, len(c.regions))}
 }
 
 // SetSize sets the outer size of the pane.
@@ -76,6 +77,9 @@ func (p *regionsPane) takeState(i int, now regionKeys) {
 		k.changed = known && was.atMS != 0 && was.digest != k.digest
 		if k.watched {
 			p.hold(k)
+			if k.size > largestWatched {
+				p.leave(k)
+			}
 			continue
 		}
 		if _, known := p.raw[k.name]; !known {

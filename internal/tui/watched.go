@@ -1,6 +1,10 @@
 package tui
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/geokv/geokv/internal/event"
+)
 
 // watched is a key that the region panes show beside the demo keys, because an
 // event touched it: what one writes oneself is seen to agree like the rest.
@@ -11,8 +15,10 @@ type watched struct {
 }
 
 const (
-	maxWatched      = 6   // each costs a question to every region, at every look
-	watchedElements = 100 // of a container that are read
+	maxWatched      = 6              // each costs a question to every region, at every look
+	watchedElements = 100            // of a container that are read
+	largestWatched  = 4 * maxPayload // bytes that are read of a key again and again
+	maxLarge        = 1000           // keys that are remembered for being larger
 )
 
 func watches(keys []watched, name string) bool {
@@ -20,12 +26,12 @@ func watches(keys []watched, name string) bool {
 }
 
 // touched are the keys that the newest events touched, newest first: at most n,
-// none that known has. Large values are left to the inspector.
-func (l *eventLog) touched(n int, known func(name string) bool) []watched {
+// none for whose event left says so. Large values are left to the inspector.
+func (l *eventLog) touched(n int, left func(*row) bool) []watched {
 	var keys []watched
 	for i := len(l.rows) - 1; i >= 0 && len(keys) < n; i-- {
 		r := l.rows[i]
-		if r.event.Args != nil && r.reason == "" && r.whole && !known(r.key) && !watches(keys, r.key) {
+		if r.event.Args != nil && r.reason == "" && r.whole && !left(r) && !watches(keys, r.key) {
 			keys = append(keys, watched{name: r.key, raw: r.event.Key})
 		}
 	}
@@ -36,7 +42,7 @@ func (l *eventLog) touched(n int, known func(name string) bool) []watched {
 // a newer one needs it, so that lines stand still.
 func (p *regionsPane) watch(log *eventLog) {
 	room := p.watchedRoom()
-	newest := log.touched(room, func(name string) bool { return p.raw[name] != nil })
+	newest := log.touched(room, p.leaves)
 	old := func(k watched) bool { return !watches(newest, k.name) }
 	if len(p.watched) > room {
 		p.watched = slices.DeleteFunc(p.watched, old)
@@ -50,6 +56,26 @@ func (p *regionsPane) watch(log *eventLog) {
 			p.watched[slices.IndexFunc(p.watched, old)] = k
 		}
 	}
+}
+
+// leaves reports an event whose key is not to be watched: a demo key, which is
+// listed anyway, or one that was found large, until an event gives it another
+// value.
+func (p *regionsPane) leaves(r *row) bool {
+	at, large := p.large[r.key]
+	if op := r.event.Op(); op == event.OpSet || op == event.OpDel {
+		large = large && r.event.HLC.Physical <= at
+	}
+	return large || p.raw[r.key] != nil
+}
+
+// leave stops watching a key: to read it at every look costs too much.
+func (p *regionsPane) leave(k *keyValue) {
+	if len(p.large) >= maxLarge {
+		clear(p.large)
+	}
+	p.large[k.name] = k.atMS
+	p.watched = slices.DeleteFunc(p.watched, func(w watched) bool { return w.name == k.name })
 }
 
 // watchedRoom is how many keys are shown beside the demo keys: as many as find

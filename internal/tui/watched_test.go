@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/crdt"
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 )
@@ -180,4 +181,35 @@ func TestALateKeyCostsOnlyItself(t *testing.T) {
 			t.Errorf("in time again: %q", got)
 		}
 	})
+}
+
+// TestLargeKeysAreReadOnce: a small event on a large key does not fetch it at
+// every look; an event that gives it another value lets it be read again.
+func TestLargeKeysAreReadOnce(t *testing.T) {
+	s := newScreen(t, 200, 50)
+	hold := func(size int) {
+		for _, region := range []string{"us", "eu", "ap"} {
+			s.fake.keys[region]["huge"] = api.KeyPage{Region: region, AtMS: noon.UnixMilli(), Total: 1, View: crdt.View{Key: []byte("huge"),
+				Value: crdt.Value{Type: crdt.Hash, Fields: []event.FieldValue{{Field: []byte("f"), Value: make([]byte, size)}}}}}
+		}
+	}
+	looks := func(n int64, args event.Args) int {
+		s.observe(seenIn(written("us", 0, n, args, "huge"), "us", 1))
+		s.fake.take()
+		s.look()
+		s.look()
+		return len(s.fake.take())
+	}
+	hold(largestWatched + 1)
+	small := event.HSet{Fields: []event.FieldValue{{Field: []byte("f"), Value: []byte("v")}}}
+	if asked := looks(1, small); asked != 3 {
+		t.Errorf("asked %d times for a large key, want once in each region", asked)
+	}
+	if asked := looks(2, small); asked != 0 || s.paneLine("huge") != "" {
+		t.Errorf("asked %d times for a key that is known to be large", asked)
+	}
+	hold(10)
+	if asked := looks(20_000, event.Del{}); asked != 12 || s.paneLine("huge") == "" {
+		t.Errorf("asked %d times for a key that was large once, want at every look", asked)
+	}
 }

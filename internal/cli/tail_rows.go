@@ -37,7 +37,7 @@ type waitingRow struct {
 func newTailRows(p *out.Printer, plan tailPlan, regions []string) *tailRows {
 	return &tailRows{
 		printer: p, plan: plan, regions: regions,
-		timeline: timeline.New(tailMemory), printed: timeline.Keys{},
+		timeline: timeline.New(tailMemory),
 	}
 }
 

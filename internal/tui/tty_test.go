@@ -112,10 +112,24 @@ func TestTerminalIsCleanAfterASignal(t *testing.T) {
 	tty.CheckClean(output)
 }
 
+// jobShell is a shell that has job control in a script too: not every sh does.
+func jobShell(t *testing.T) string {
+	for _, name := range []string{"bash", "dash"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "" {
+		t.Skip("neither bash nor dash here")
+	}
+	t.Fatal("neither bash nor dash here")
+	return ""
+}
+
 // TestSuspendedByAShell: Ctrl-Z gives a shell with job control a clean terminal,
 // out of an overlay too, and fg brings the screen back.
 func TestSuspendedByAShell(t *testing.T) {
-	tty := inTerminalUnder(t, "sh", "-m", "-c", `"$0"; echo "the shell has it"; read -r again; fg; echo "ended with $?"`)
+	tty := inTerminalUnder(t, jobShell(t), "-m", "-c", `"$0"; echo "the shell has it"; read -r again; fg; echo "ended with $?"`)
 	tty.WaitFor("all agree")
 	tty.Type("?")
 	tty.WaitFor("superseded")

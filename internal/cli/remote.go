@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
@@ -10,6 +11,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/pause"
+	"github.com/geokv/geokv/internal/watch"
 )
 
 // remote is a running server, reached through its API.
@@ -55,7 +57,8 @@ func (r *remote) Await(ctx context.Context, receipt event.Receipt, regions []str
 // Follow reads the server's event stream, and that of the server which takes its
 // place: a cluster that is started again answers at another address.
 func (r *remote) Follow(ctx context.Context, ready func(), hear hearing) error {
-	f := following{remote: r, now: r.Client, newest: time.Now().UnixMilli(), ready: ready, hear: hear}
+	now := time.Now().UnixMilli()
+	f := following{remote: r, now: r.Client, began: now, newest: now, ready: ready, hear: hear}
 	for {
 		err := f.now.Follow(ctx, client.Follow{LastID: f.last}, func(m client.Message) error { return f.take(ctx, m) })
 		switch {
@@ -76,6 +79,7 @@ type following struct {
 	*remote
 	now    *client.Client
 	last   string // where to resume
+	began  int64  // when the reading began; earlier if the server's clock proves to be behind; Unix milliseconds
 	newest int64  // latest stamp heard, at first the beginning; Unix milliseconds
 	away   bool   // no server answers
 	ready  func()
@@ -108,16 +112,22 @@ func (f *following) take(ctx context.Context, m client.Message) error {
 
 // startOver takes the newest events of the logs from a cluster that was started
 // again. Where they reach back to what was heard last nothing is missing;
-// otherwise no more than what the server skipped, some of which was heard.
+// otherwise no more than what the server skipped, some of which was heard. Those
+// from before the reading began are left out, for it never wanted them; what was
+// written since the cluster was started again is not, whatever the clocks say.
 func (f *following) startOver(r api.Reset) {
 	if r.Skipped > 0 && (len(r.Events) == 0 || r.Events[0].AtMS > f.newest) {
 		f.tell(true, "the cluster was started again: up to %d events before the newest %d are missing here; geokv tail --since reads them from the log", r.Skipped, len(r.Events))
 	}
-	f.pass(r.Events)
+	if started, ok := watch.EpochBegan(r.Epoch); ok {
+		f.began = min(f.began, started.UnixMilli())
+	}
+	f.pass(slices.DeleteFunc(r.Events, func(o api.Observation) bool { return o.AtMS < f.began }))
 }
 
 func (f *following) pass(observations []api.Observation) {
 	for _, o := range observations {
+		f.began = min(f.began, o.AtMS)
 		f.newest = max(f.newest, o.Event.HLC.Physical)
 	}
 	f.hear(observations, 0)

@@ -136,6 +136,39 @@ func TestARestartTellsWhatMayBeMissing(t *testing.T) {
 	}
 }
 
+// What was written before the reading began is not repeated after a restart.
+// The server's clock may be behind the reader's: what it told shows that.
+func TestARestartRepeatsNothingFromBeforeTheReading(t *testing.T) {
+	epoch := func(ms int64) string { return watch.NewHub(time.UnixMilli(ms), 1).Epoch() }
+	const began = 1_700_000_000_000
+	for _, c := range []struct {
+		what      string
+		heard     []int64 // times of what was heard before the restart
+		restarted int64
+		events    []int64
+		want      int
+	}{
+		{"older and newer", []int64{began + 5}, began + 2000, []int64{began - 1000, began - 1, began + 7, began + 2001}, 2},
+		{"nothing heard", nil, began + 2000, []int64{began - 1000, began + 7, began + 2001}, 2},
+		{"server behind, as heard", []int64{began - 60_000}, began - 50_000, []int64{began - 70_000, began - 59_000, began - 49_000}, 2},
+		{"server behind, nothing heard", nil, began - 50_000, []int64{began - 70_000, began - 49_000}, 1},
+	} {
+		var heard int
+		f := following{remote: &remote{}, began: began, hear: func(o []api.Observation, _ uint64) { heard += len(o) }}
+		for _, at := range c.heard {
+			f.pass([]api.Observation{{AtMS: at}})
+		}
+		heard = 0
+		reset := api.Reset{Epoch: epoch(c.restarted)}
+		for _, at := range c.events {
+			reset.Events = append(reset.Events, api.Observation{AtMS: at})
+		}
+		if f.startOver(reset); heard != c.want {
+			t.Errorf("%s: %d of the reset's events heard, want %d", c.what, heard, c.want)
+		}
+	}
+}
+
 // A hub drops what a reader is behind; the reader is told with what comes next.
 func TestLocalFollowCountsWhatTheHubDropped(t *testing.T) {
 	hub := watch.NewHub(time.Now(), 4)

@@ -69,15 +69,11 @@ running cluster.`,
 	return group("other", cmd)
 }
 
-// completeRegions offers the regions of the cluster after a flag, and all of them
-// together where a command shows them side by side.
-func (s *session) completeRegions(cmd *cobra.Command, flag string) {
+// completeRegions offers the regions of the cluster after a flag, and what else
+// it takes.
+func (s *session) completeRegions(cmd *cobra.Command, flag string, more ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		regions := s.knownRegions(cmd.Context())
-		if name := cmd.Name(); name == "get" || name == "keys" {
-			regions = append(regions, allRegions)
-		}
-		return regions, cobra.ShellCompDirectiveNoFileComp
+		return append(s.knownRegions(cmd.Context()), more...), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 

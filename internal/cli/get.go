@@ -56,7 +56,7 @@ region you can then read in any other.`,
 	f.IntVar(&o.limit, "limit", 0, "read at most so many elements of a container, up to 10000 (0: all)")
 	f.StringVar(&o.cursor, "cursor", "", "with --limit: go on where the part before ended")
 	f.BoolVar(&o.raw, "raw", false, "write the bytes of a string and nothing else")
-	s.completeRegions(cmd, "region")
+	s.completeRegions(cmd, "region", allRegions)
 	cmd.ValidArgsFunction = s.completeKeys
 	return group("data", cmd)
 }

@@ -38,7 +38,7 @@ func newKeys(s *session) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&o.region, "region", "r", "", "region to read, or all (default: the first)")
 	cmd.Flags().IntVar(&o.limit, "limit", 10_000, "list at most so many keys")
-	s.completeRegions(cmd, "region")
+	s.completeRegions(cmd, "region", allRegions)
 	return group("data", cmd)
 }
 

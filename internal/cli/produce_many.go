@@ -60,6 +60,7 @@ type tally struct {
 	lines, durable, planned, unknown, failed int
 
 	unsent []int                    // numbers of the lines that an interruption left out
+	stop   int                      // number of the line that an interruption kept from being read; 0 when none
 	code   fail.Code                // of the first line that failed
 	last   map[string]event.Receipt // newest durable receipt per region and partition
 }
@@ -69,7 +70,7 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 	counted := make(chan tally, 1)
 	go func() { counted <- s.printInOrder(order, o.dryRun) }()
 	keys, home := newKeyQueues(), b.Regions()[0]
-	err := eachLine(ctx, s.env.In, func(number int, line []byte) error {
+	next, err := eachLine(ctx, s.env.In, func(number int, line []byte) error {
 		done := make(chan lineResult, 1)
 		select {
 		case order <- done:
@@ -88,6 +89,9 @@ func (s *session) produceLines(ctx context.Context, b backend, o produceOptions)
 	})
 	close(order)
 	t := <-counted
+	if ctx.Err() != nil {
+		t.stop = next
+	}
 	if err == nil && len(t.unsent) > 0 {
 		err = ctx.Err()
 	}
@@ -238,8 +242,11 @@ func (t tally) failure() error {
 }
 
 func (s *session) noteCounts(t tally) {
-	if n := len(t.unsent); n > 0 {
+	switch n := len(t.unsent); {
+	case n > 0:
 		s.printer.Note("interrupted at line %d: %d %s (%s) and what follows were not sent", t.unsent[0], n, plural(n, "line"), ranges(t.unsent))
+	case t.stop > 0:
+		s.printer.Note("interrupted at line %d: it and what follows were not sent", t.stop)
 	}
 	s.printer.Note("%d %s: %s", t.lines, plural(t.lines, "line"), t.counts())
 }

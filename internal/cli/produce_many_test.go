@@ -70,6 +70,35 @@ func TestInterruptedLinesAreAccountedFor(t *testing.T) {
 	})
 }
 
+// Where it stopped is said, also when all that was begun came through.
+func TestInterruptedReadingIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr bytes.Buffer
+		input := "\n" + `{"op":"INCR","key":"slow"}` + "\n"
+		for i := range 1000 {
+			input += fmt.Sprintf(`{"op":"INCR","key":"k%d"}`+"\n", i)
+		}
+		s := &session{env: Env{In: strings.NewReader(input)}, printer: &out.Printer{Out: io.Discard, Err: &stderr, Format: out.Table}}
+		ctx, interrupt := context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second/2, interrupt)
+		counted, err := s.produceLines(ctx, slowFirst{}, produceOptions{})
+		s.noteCounts(counted)
+		if !errors.Is(err, context.Canceled) || counted.durable != counted.lines || !strings.Contains(stderr.String(), fmt.Sprintf("interrupted at line %d: it", counted.lines+2)) {
+			t.Errorf("%v, %+v, said %q", err, counted, stderr.String())
+		}
+	})
+}
+
+// slowFirst takes three seconds for the key "slow", and no time for others.
+type slowFirst struct{ writer }
+
+func (slowFirst) Produce(_ context.Context, op event.Operation) (event.Receipt, error) {
+	if string(op.Key) == "slow" {
+		time.Sleep(3 * time.Second)
+	}
+	return event.Receipt{Outcome: event.Durable, Seq: 1}, nil
+}
+
 // A key has one order, whether its lines name the region that is meant or not.
 func TestLinesOfAKeyKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/out"
 )
 
 // probeTimeout is within what schedulers of health checks commonly wait.
@@ -43,6 +44,9 @@ and it reports what is down without failing.`,
 }
 
 func (s *session) ready(ctx context.Context, address string) error {
+	if err := s.formats(out.Table, out.JSON); err != nil {
+		return err
+	}
 	address, err := s.whereToAsk(address)
 	if err != nil {
 		return err
@@ -52,14 +56,23 @@ func (s *session) ready(ctx context.Context, address string) error {
 		return err
 	}
 	defer c.CloseIdleConnections()
-	return c.Ready(ctx)
+	if err := c.Ready(ctx); err != nil || s.printer.Format == out.Table {
+		return err
+	}
+	return s.printer.Line(readiness{address, true})
+}
+
+// readiness is the JSON of ready: an error tells the rest.
+type readiness struct {
+	Address string `json:"address"`
+	Ready   bool   `json:"ready"`
 }
 
 func (s *session) whereToAsk(address string) (string, error) {
 	if address != "" {
 		return reachable(address), checkListen(address)
 	}
-	cfg, err := s.loadConfig()
+	cfg, err := s.clusterConfig()
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +94,7 @@ func (s *session) runProbed(ctx context.Context, a *app.App, listen string) erro
 		_ = s.closeApp(a)
 		return cannotListen(err, listen)
 	}
-	s.printer.Note("answering http://%s/readyz", listener.Addr())
+	s.printer.Note("answering http://%s/readyz", reachable(listener.Addr().String()))
 	server := &http.Server{Handler: readyHandler(a.Ready), ReadHeaderTimeout: probeTimeout}
 	serve := func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -235,14 +236,14 @@ func (s *session) runningDir() (string, error) {
 // cluster that this one is about.
 func (s *session) locationFlags() string {
 	flags := ""
-	if s.config != "" {
-		flags = " --config " + s.shellPath(s.config)
+	if file := cmp.Or(s.config, s.getenv("GEOKV_CONFIG")); file != "" {
+		flags = " --config " + s.shellPath(file)
 	}
-	switch {
-	case s.data != "":
-		flags += " --data " + s.shellPath(s.data)
-	case s.memory:
-		flags += " --memory"
+	if s.memory {
+		return flags + " --memory"
+	}
+	if dir := cmp.Or(s.data, s.getenv("GEOKV_DATA")); dir != "" {
+		flags += " --data " + s.shellPath(dir)
 	}
 	return flags
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,8 +79,16 @@ func TestPositionsThatLag(t *testing.T) {
 // status --watch waits for a cluster that goes away, and goes on where it is
 // started again.
 func TestStatusWatchWaitsForTheCluster(t *testing.T) {
-	report := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"converged":true}`) })
-	first, second := httptest.NewServer(report), httptest.NewServer(report)
+	var gone atomic.Bool // and its port nobody else's
+	report := func(w http.ResponseWriter) { fmt.Fprint(w, `{"converged":true}`) }
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		report(w)
+	}))
+	defer first.Close()
+	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { report(w) }))
 	defer second.Close()
 	var said []string
 	looked := 0
@@ -99,7 +108,7 @@ func TestStatusWatchWaitsForTheCluster(t *testing.T) {
 	shown := writing(func() {
 		switch reports++; reports {
 		case 1:
-			first.Close()
+			gone.Store(true)
 		case 3:
 			interrupt()
 		}

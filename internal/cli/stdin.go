@@ -27,26 +27,27 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // eachLine calls fn for every line that is not blank, with its number from 1,
 // until the input or ctx ends. A line that is too long is handed on cut to maxLine.
-func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte) error) error {
+// With an error comes the number of the line that was not taken.
+func eachLine(ctx context.Context, in io.Reader, fn func(number int, line []byte) error) (int, error) {
 	reader := bufio.NewReaderSize(interruptible(ctx, in), 64<<10)
 	for number := 1; ; number++ {
 		line, err := readLine(reader)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return number, ctx.Err()
 		}
 		if number == 1 {
 			line = bytes.TrimPrefix(line, byteOrderMark)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
 			if err := fn(number, line); err != nil {
-				return err
+				return number, err
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return 0, nil
 		}
 		if err != nil {
-			return fail.Wrap(fail.Internal, err, "read standard input")
+			return number, fail.Wrap(fail.Internal, err, "read standard input")
 		}
 	}
 }

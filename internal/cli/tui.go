@@ -31,13 +31,13 @@ func newTUI(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tui",
 		Short: "Watch and drive the cluster in the terminal",
-		Long: `Watch regions agree: region panes with the demo keys live, an event log with one
-block per region that fills when the event is seen there and changes when it is
-applied, the mirror links, the simulator, a form to write, a key inspector, and
-faults to inject.
+		Long: `Watch regions agree: region panes with the keys that events touched last and the
+demo keys live, an event log with one block per region that fills when the event
+is seen there and changes when it is applied, the mirror links, the simulator, a
+form to write, a key inspector, and faults to inject.
 
 It attaches to the running cluster. When none runs it starts one inside itself,
-which ends with it. ? lists every key.`,
+which ends with it, and cannot be suspended (Ctrl-Z). ? lists every key.`,
 		Example: `  geokv tui
   geokv tui --sim 20                       with traffic
   geokv tui --memory --sim 5               a cluster that leaves nothing behind

@@ -102,7 +102,7 @@ func (l *eventLog) status() []span {
 		add("dropped "+count(missed), l.c.bad)
 	}
 	if !l.frozen {
-		add(fmt.Sprintf("%s rows", count(len(l.shown))), l.c.dim)
+		add(plural(len(l.shown), "row", "rows"), l.c.dim)
 		add("live", l.c.good)
 		return parts
 	}

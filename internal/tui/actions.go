@@ -93,7 +93,7 @@ func (m *Model) doAnywhere(a action) tea.Cmd {
 	case actHelp:
 		m.push(&help{c: m.c, first: m.focus})
 	case actPalette:
-		m.push(newCommandLine(m.c))
+		m.push(newCommandLine(m.c, m.regions.selectedRegion()))
 	case actNextPane:
 		m.focusOn(m.neighbour(1))
 	case actPrevPane:

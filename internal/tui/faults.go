@@ -149,7 +149,7 @@ func (m *Model) healRegion(region string) tea.Cmd {
 
 func (m *Model) askStop(region string) tea.Cmd {
 	m.push(&confirm{c: m.c, question: "stop " + region + "?",
-		effect: fmt.Sprintf("The Kafka of %s goes away: writes there are refused, and nothing is mirrored to it or from it. Its data is kept; r starts it again.", region),
+		effect: fmt.Sprintf("The Kafka of %s goes away: writes there get no answer in time, so their fate is unknown until it is back, and nothing is mirrored to it or from it. Its data is kept; r starts it again.", region),
 		do: func() tea.Cmd {
 			return m.regionAction("stopping "+region, region+" is stopped", region, Faults.StopRegion)
 		}})

@@ -35,21 +35,26 @@ type form struct {
 	args   input
 	at     int // field
 
-	sending bool
+	asked   int            // numbers what is sent
+	awaits  int            // the one whose answer is shown when it comes; 0 when none is under way
 	failed  error          // why the last one was refused
 	receipt *event.Receipt // of the last one
 	plan    *api.Plan      // of the last dry run
 }
 
-// receiptMsg answers a write, planMsg a dry run.
+// receiptMsg answers a write, planMsg a dry run: of which number, as the form may
+// have another one on its lines by then.
 type (
 	receiptMsg struct {
+		asked   int
+		op      event.Operation
 		receipt event.Receipt
 		err     error
 	}
 	planMsg struct {
-		plan api.Plan
-		err  error
+		asked int
+		plan  api.Plan
+		err   error
 	}
 )
 
@@ -67,7 +72,7 @@ func newForm(c *common, log *eventLog) *form {
 // stay those of the last one otherwise; what was written is not written again by
 // typing on.
 func (f *form) preset(op event.Operation) {
-	f.failed, f.receipt, f.plan = nil, nil, nil
+	f.awaits, f.failed, f.receipt, f.plan = 0, nil, nil, nil
 	f.key.set("")
 	f.args.set("")
 	f.at = fieldKey
@@ -207,47 +212,60 @@ func (f *form) initial(letter string) {
 }
 
 func (f *form) send() tea.Cmd {
-	op, err := f.operation()
-	if err != nil || f.sending {
-		f.failed = err
+	op, asked, ok := f.ask()
+	if !ok {
 		return nil
 	}
-	f.sending, f.failed, f.receipt, f.plan = true, nil, nil, nil
-	return f.c.produce(op)
-}
-
-// produce writes an operation.
-func (c *common) produce(op event.Operation) tea.Cmd {
+	c := f.c
 	return c.call(callTimeout, func(ctx context.Context) tea.Msg {
 		receipt, err := c.source.Produce(ctx, op)
-		return receiptMsg{receipt, err}
+		return receiptMsg{asked, op, receipt, err}
 	})
 }
 
 func (f *form) dryRun() tea.Cmd {
-	op, err := f.operation()
-	if err != nil || f.sending {
-		f.failed = err
+	op, asked, ok := f.ask()
+	if !ok {
 		return nil
 	}
-	f.sending, f.failed, f.receipt, f.plan = true, nil, nil, nil
 	c := f.c
 	return c.call(callTimeout, func(ctx context.Context) tea.Msg {
 		plan, err := c.source.Plan(ctx, op)
-		return planMsg{plan, err}
+		return planMsg{asked, plan, err}
 	})
 }
 
-func (f *form) takeReceipt(m receiptMsg) {
-	f.sending, f.failed = false, m.err
-	if m.err == nil {
+// ask numbers what is sent, unless it is not right or its answer is awaited.
+func (f *form) ask() (op event.Operation, asked int, ok bool) {
+	op, err := f.operation()
+	if err != nil || f.awaits > 0 {
+		f.failed = err
+		return op, 0, false
+	}
+	f.asked++
+	f.awaits, f.failed, f.receipt, f.plan = f.asked, nil, nil, nil
+	return op, f.asked, true
+}
+
+// takes reports whether an answer is to what is on the form's lines.
+func (f *form) takes(asked int, err error) bool {
+	if asked != f.awaits {
+		return false
+	}
+	f.awaits, f.failed = 0, err
+	return true
+}
+
+func (f *form) takeReceipt(m receiptMsg) bool {
+	mine := f.takes(m.asked, m.err)
+	if mine && m.err == nil {
 		f.receipt = &m.receipt
 	}
+	return mine
 }
 
 func (f *form) takePlan(m planMsg) {
-	f.sending, f.failed = false, m.err
-	if m.err == nil {
+	if f.takes(m.asked, m.err) && m.err == nil {
 		f.plan = &m.plan
 	}
 }
@@ -332,7 +350,7 @@ func (f *form) answerLines(w int) []string {
 	c := f.c
 	lines := []string{spaces(w)}
 	switch {
-	case f.sending:
+	case f.awaits > 0:
 		return append(lines, c.plainLine(w, "sending"+c.ellipsis, c.accent))
 	case f.failed != nil:
 		lines = append(lines, wrapped(c, w, c.glyphs.rejected+" refused  ", clean(f.failed.Error()), c.bad)...)

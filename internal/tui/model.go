@@ -3,11 +3,13 @@ package tui
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/event"
 )
 
 // Model is the whole program's state. Update changes it and never waits: all
@@ -103,10 +105,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 			n.take(msg)
 		}
 	case receiptMsg:
-		m.form.takeReceipt(msg)
-		if msg.err != nil && !m.formOpen() {
-			return m.notify("write refused: "+msg.err.Error(), true)
-		}
+		m.takeReceipt(msg)
 	case planMsg:
 		m.form.takePlan(msg)
 	case doneMsg:
@@ -115,6 +114,21 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.resumed(msg)
 	}
 	return nil
+}
+
+// takeReceipt shows what became of a write: in the form, unless that is closed or
+// has another write on its lines.
+func (m *Model) takeReceipt(msg receiptMsg) {
+	command := strings.TrimPrefix(produceCommand(msg.op), "geokv produce ")
+	switch shown := m.form.takeReceipt(msg) && m.formOpen(); {
+	case shown:
+	case msg.err != nil:
+		m.say("refused: "+command+": "+msg.err.Error(), true)
+	case msg.receipt.Outcome != event.Durable:
+		m.say("unknown, it may be or become durable: "+command+", id "+msg.receipt.EventID, true)
+	default:
+		m.say("durable: "+command, false)
+	}
 }
 
 // poll looks at the cluster, at the keys that events touched too.

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
@@ -100,7 +102,14 @@ func newInput(c *common, limit int) input {
 	return in
 }
 
-func (in *input) edit(msg tea.KeyMsg) { in.Model, _ = in.Model.Update(msg) }
+// edit changes the text. Alt with a letter that edits nothing is no text: on a
+// slow line Esc and the next key come as that.
+func (in *input) edit(msg tea.KeyMsg) {
+	if msg.Alt && msg.Type == tea.KeyRunes && !slices.Contains([]string{"b", "d", "f"}, string(msg.Runes)) {
+		return
+	}
+	in.Model, _ = in.Model.Update(msg)
+}
 
 func (in *input) set(text string) {
 	in.SetValue(text)

@@ -21,6 +21,8 @@ type commandLine struct {
 	input input
 	at    int
 	bad   error
+
+	region string // where an operation is written that names none
 }
 
 // entry is one command of the palette.
@@ -31,7 +33,9 @@ type entry struct {
 	run  func(m *Model, args []string) (tea.Cmd, error)
 }
 
-func newCommandLine(c *common) *commandLine { return &commandLine{c: c, input: newInput(c, 64<<10)} }
+func newCommandLine(c *common, region string) *commandLine {
+	return &commandLine{c: c, input: newInput(c, 64<<10), region: region}
+}
 
 func (p *commandLine) scope() scope { return scopePalette }
 
@@ -113,7 +117,7 @@ func (p *commandLine) run(m *Model, found []entry) tea.Cmd {
 		p.bad = err
 		return nil
 	}
-	if len(words) > 0 && slices.Contains(event.Ops(), event.Op(strings.ToUpper(words[0]))) {
+	if isOperation(words) {
 		return p.produce(m, words)
 	}
 	if p.at >= len(found) {
@@ -139,15 +143,48 @@ func (p *commandLine) run(m *Model, found []entry) tea.Cmd {
 // produce opens the form with the operation filled in and sends it, so that the
 // receipt and the blocks are seen.
 func (p *commandLine) produce(m *Model, words []string) tea.Cmd {
+	words, region, err := p.target(words)
+	if err != nil {
+		p.bad = err
+		return nil
+	}
 	op, err := event.ParseCommand(words)
 	if err != nil {
 		p.bad = err
 		return nil
 	}
-	op.Region = m.regions.selectedRegion()
+	op.Region = region
 	m.pop()
 	m.openForm(op)
 	return m.form.send()
+}
+
+func isOperation(words []string) bool {
+	return len(words) > 0 && slices.Contains(event.Ops(), event.Op(strings.ToUpper(words[0])))
+}
+
+// target takes --region and its value from the end of an operation, as the command
+// line would have them; else it is the region that is selected.
+func (p *commandLine) target(words []string) (rest []string, region string, err error) {
+	n := len(words)
+	if n < 2 || words[n-2] != "--region" && words[n-2] != "-r" {
+		return words, p.region, nil
+	}
+	region, err = p.c.known(words[n-1])
+	return words[:n-2], region, err
+}
+
+// aim says where the operation that is being typed would be written.
+func (p *commandLine) aim(w int) string {
+	words, err := event.SplitWords(p.input.Value())
+	if err != nil || !isOperation(words) {
+		return spaces(w)
+	}
+	_, region, err := p.target(words)
+	if err != nil {
+		return spaces(w)
+	}
+	return p.c.line(w, false, span{"writes in ", p.c.dim}, span{region, p.c.origin(region)}, span{"; another: --region NAME", p.c.dim})
 }
 
 // View renders the box.
@@ -158,7 +195,7 @@ func (p *commandLine) View() []string {
 	if p.bad != nil {
 		lines = append(lines, wrapped(c, w-4, "", clean(p.bad.Error()), c.bad)...)
 	} else {
-		lines = append(lines, spaces(w-4))
+		lines = append(lines, p.aim(w-4))
 	}
 	found := p.matching()
 	room := max(min(len(found), p.h-2-len(lines)-4), 0)
@@ -188,20 +225,20 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// region checks a region's name.
-func (m *Model) region(name string) (string, error) {
-	if m.c.place(name) < 0 {
-		return "", usageError("no region " + name + "; there are " + strings.Join(m.c.regions, ", "))
+// known checks a region's name.
+func (c *common) known(name string) (string, error) {
+	if c.place(name) < 0 {
+		return "", usageError("no region " + name + "; there are " + strings.Join(c.regions, ", "))
 	}
 	return name, nil
 }
 
 func (m *Model) flow(args []string) (geo.Flow, error) {
-	from, err := m.region(args[0])
+	from, err := m.c.known(args[0])
 	if err != nil {
 		return geo.Flow{}, err
 	}
-	to, err := m.region(args[1])
+	to, err := m.c.known(args[1])
 	if err == nil && from == to {
 		err = usageError("a link joins two regions")
 	}
@@ -211,7 +248,7 @@ func (m *Model) flow(args []string) (geo.Flow, error) {
 func runWrite(m *Model, args []string) (tea.Cmd, error) {
 	op := event.Operation{Region: m.regionAtCursor()}
 	if len(args) > 0 {
-		region, err := m.region(args[0])
+		region, err := m.c.known(args[0])
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +296,7 @@ func runSim(m *Model, args []string) (tea.Cmd, error) {
 func runCut(m *Model, args []string) (tea.Cmd, error) {
 	switch len(args) {
 	case 1:
-		region, err := m.region(args[0])
+		region, err := m.c.known(args[0])
 		if err != nil {
 			return nil, err
 		}
@@ -279,7 +316,7 @@ func runHeal(m *Model, args []string) (tea.Cmd, error) {
 	case 0:
 		return m.healAll(), nil
 	case 1:
-		region, err := m.region(args[0])
+		region, err := m.c.known(args[0])
 		if err != nil {
 			return nil, err
 		}
@@ -316,7 +353,7 @@ func runStop(m *Model, args []string) (tea.Cmd, error) {
 	if len(args) != 1 {
 		return nil, wrongArgs("stop")
 	}
-	region, err := m.region(args[0])
+	region, err := m.c.known(args[0])
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +364,7 @@ func runStart(m *Model, args []string) (tea.Cmd, error) {
 	if len(args) != 1 {
 		return nil, wrongArgs("start")
 	}
-	region, err := m.region(args[0])
+	region, err := m.c.known(args[0])
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,11 @@ func wrap(s string, w int) []string {
 	if w <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, " "), "\n")
+	lines := strings.Split(ansi.Wrap(s, w, " "), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ") // a blank at which it was broken
+	}
+	return lines
 }
 
 // millis renders a delay in at most five cells.

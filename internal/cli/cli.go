@@ -8,11 +8,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
 )
@@ -25,6 +27,7 @@ type Env struct {
 	Err     io.Writer
 	Environ []string // NAME=value
 	Dir     string   // working directory
+	Program string   // how a shell runs this binary; default "geokv"
 	Build   Build
 }
 
@@ -206,6 +209,17 @@ func DefaultEnv(build Build) Env {
 	dir, _ := os.Getwd() // "" only means that no configuration is looked for above
 	return Env{
 		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Environ: os.Environ(), Dir: dir, Build: build,
+		Environ: os.Environ(), Dir: dir, Program: program(os.Args[0]), Build: build,
 	}
+}
+
+// program is what to type for this binary, so that commands to try work as shown.
+func program(self string) string {
+	if _, err := exec.LookPath("geokv"); err == nil {
+		return "geokv"
+	}
+	if strings.Contains(self, "go-build") { // go run leaves nothing to call
+		return "go run ./cmd/geokv"
+	}
+	return event.QuoteWords([]string{self})
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -246,6 +247,11 @@ func planGrid(plan api.Plan) out.Grid {
 		{Name: "PARTITION", Right: true}, {Name: "HLC", Min: 20}, {Name: "EVENT ID"},
 	}}
 	e := plan.Event
-	g.Add(out.Text(string(e.Op()), out.Literal(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), e.HLC.String(), e.ID)...)
+	g.Add(out.Text(string(e.Op()), out.Literal(e.Key), e.Origin, plan.Topic, strconv.Itoa(int(plan.Partition)), stampText(e), e.ID)...)
 	return g
+}
+
+// stampText names the region whose clock it was, as receipts do.
+func stampText(e event.Event) string {
+	return fmt.Sprintf("%d.%d@%s", e.HLC.Physical, e.HLC.Logical, e.Origin)
 }

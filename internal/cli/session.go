@@ -232,6 +232,9 @@ func (s *session) runningDir() (string, error) {
 	return path, nil
 }
 
+// program is how commands in another terminal begin.
+func (s *session) program() string { return cmp.Or(s.env.Program, "geokv") }
+
 // locationFlags repeats what commands in another terminal need to find the
 // cluster that this one is about.
 func (s *session) locationFlags() string {

@@ -94,7 +94,7 @@ func (s *session) tuiScreen(o tuiOptions) (tui.Options, error) {
 		return tui.Options{}, err
 	}
 	options := tui.Options{
-		Program: "geokv" + s.locationFlags(), Token: token,
+		Program: s.program() + s.locationFlags(), Token: token,
 		Theme: theme, ASCII: o.ascii, NoColor: !colored, NoMouse: o.noMouse, In: s.env.In, Out: s.env.Out,
 	}
 	for _, share := range sim.Mix() {

@@ -179,9 +179,13 @@ func (s *session) announce(h home, d started) error {
 		p.Printf("The views are being rebuilt from the log: reads wait (geokv status). ")
 	}
 	p.Printf("In another terminal:\n")
-	hint := s.locationFlags()
+	name, flags := s.program(), s.locationFlags()
 	region := d.Regions[len(d.Regions)/2].Name
-	p.Printf("  geokv produce incr sales:total 1 --region %s --wait-all%s\n", region, hint)
-	p.Printf("  geokv get sales:total --region all%s\n  geokv tail%s\n  geokv status --watch%s\n\nCtrl-C ends.\n", hint, hint, hint)
+	for _, line := range []string{
+		"produce incr sales:total 1 --region " + region + " --wait-all", "get sales:total --region all", "tail", "status --watch",
+	} {
+		p.Printf("  %s %s%s\n", name, line, flags)
+	}
+	p.Printf("\nCtrl-C ends.\n")
 	return nil
 }

@@ -202,8 +202,9 @@ func (m *Model) openDetail() tea.Cmd {
 	if r == nil {
 		return m.notify("no event is selected", false)
 	}
+	d := &detail{c: m.c, log: m.events, row: r, live: !m.events.frozen}
 	m.events.freeze(false)
-	m.push(&detail{c: m.c, log: m.events, row: r})
+	m.push(d)
 	return nil
 }
 

@@ -17,6 +17,7 @@ type detail struct {
 	log  *eventLog
 	w, h int
 	row  *row
+	live bool // the log was running, and goes on when this is closed
 	scroller
 }
 
@@ -29,7 +30,11 @@ func (d *detail) act(m *Model, a action) tea.Cmd {
 	switch a {
 	case actBack:
 		m.pop()
+		if d.live {
+			d.log.resume()
+		}
 	case actLeft, actRight:
+		d.live = false
 		d.log.freeze(false)
 		d.log.goTo(d.log.cursor + map[action]int{actLeft: -1, actRight: 1}[a])
 		d.row, d.top = d.log.selected(), 0

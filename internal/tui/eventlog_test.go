@@ -149,3 +149,23 @@ func TestPayloadsAreCut(t *testing.T) {
 		}
 	}
 }
+
+// A look at one event does not stop the log, unless one moves on to others there.
+func TestALookAtAnEventDoesNotPauseTheLog(t *testing.T) {
+	s := newScreen(t, 120, 40)
+	for n := range int64(5) {
+		s.observe(seenIn(one(n), "us", 1))
+	}
+	s.press("2", "enter", "esc")
+	if s.events.frozen {
+		t.Error("the log stands still after a look at an event")
+	}
+	s.press("enter", "left", "esc")
+	if !s.events.frozen {
+		t.Error("the log ran away from the event that was gone to")
+	}
+	s.press("enter", "esc")
+	if !s.events.frozen {
+		t.Error("a paused log went on by itself")
+	}
+}

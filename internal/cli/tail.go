@@ -196,7 +196,7 @@ const lastWords = 250 * time.Millisecond
 
 // live prints events as their regions report them, until ctx ends.
 func (t *tailRows) live(ctx context.Context, heard *backlog, ended <-chan error) error {
-	printing, stop := outlasting(ctx, lastWords)
+	printing, stop := outlast(ctx, lastWords)
 	defer stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -216,13 +216,6 @@ func (t *tailRows) live(ctx context.Context, heard *backlog, ended <-chan error)
 			return err
 		}
 	}
-}
-
-// outlasting returns a context that ends this long after ctx.
-func outlasting(ctx context.Context, d time.Duration) (context.Context, func()) {
-	longer, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, end) })
-	return longer, func() { stop(); end() }
 }
 
 // hear joins what was observed meanwhile, and tells how much was not. That may

@@ -171,11 +171,15 @@ func (s *session) showTUI(ctx context.Context, options tui.Options) error {
 }
 
 // holdLog keeps messages off the screen until the returned function is called,
-// which prints the last of them.
+// which prints the last of them: errors alone unless more than usual was asked
+// for, since warnings are of what the screen has shown.
 func (s *session) holdLog() (release func()) {
 	was := s.log
-	held := &heldLog{}
-	s.log = out.NewLog(held, s.logLevelOf())
+	held, level := &heldLog{}, s.logLevelOf()
+	if level == slog.LevelWarn {
+		level = slog.LevelError
+	}
+	s.log = out.NewLog(held, level)
 	return func() {
 		s.log = was
 		held.printTo(s)

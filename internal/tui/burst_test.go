@@ -134,7 +134,10 @@ func TestBurstOfTheWholeProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(probe.waits)
-	p99 := probe.waits[len(probe.waits)*99/100] + time.Second/60 // the renderer's own frame
+	for i := range probe.waits {
+		probe.waits[i] += time.Second / 60 // the renderer's own frame
+	}
+	p99 := probe.waits[len(probe.waits)*99/100]
 	t.Logf("%v at %d events/s: %d keys, key to frame p50 %v p99 %v max %v; %d frames; CPU %.0f %% of a core; heap %d MiB; %d rows, %d made room, %d dropped",
 		took.Round(time.Second), burstRate, len(probe.waits), probe.waits[len(probe.waits)/2], p99, probe.waits[len(probe.waits)-1], probe.frames,
 		100*used.Seconds()/took.Seconds(), heap()>>20, len(s.events.rows), s.events.evicted, s.events.dropped)

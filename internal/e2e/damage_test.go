@@ -72,9 +72,7 @@ func TestDamagedDataDirectories(t *testing.T) {
 			case err != nil:
 				t.Fatalf("%v\n%s", err, c.stderr)
 			}
-			if !strings.Contains(c.stderr.String(), damage.warns) {
-				t.Errorf("no %q on stderr:\n%s", damage.warns, c.stderr)
-			}
+			polltest.Until(t, "stderr says "+damage.warns, func() bool { return strings.Contains(c.stderr.String(), damage.warns) }, c.stderr.String)
 			if damage.lost != "" {
 				lossIsReported(ctx, t, c, damage.lost)
 				return

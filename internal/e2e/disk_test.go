@@ -48,9 +48,7 @@ func TestFullDiskRefusesAndHeals(t *testing.T) {
 		t.Fatalf("%d writes of %d bytes acknowledged with room for %d: %s", len(acknowledged), len(value), limit, full)
 	}
 	t.Logf("%d writes acknowledged, then %s", len(acknowledged), full)
-	if !strings.Contains(c.stderr.String(), "file too large") {
-		t.Errorf("nothing on stderr says why:\n%s", c.stderr)
-	}
+	polltest.Until(t, "stderr says why", func() bool { return strings.Contains(c.stderr.String(), "file too large") }, c.stderr.String)
 	r := h.run("produce", "set", "k", "short of room", "--region", "us")
 	if r.code == 0 {
 		t.Log("a small write still found room")

@@ -13,6 +13,7 @@ import (
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
 	"github.com/geokv/geokv/internal/hlc"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 // Produce writes one operation through the bridge of its region, the first one
@@ -142,10 +143,8 @@ func (r *region) await(ctx context.Context, receipt event.Receipt) (applied bool
 		if !cutShort(ctx, err) {
 			failure = err
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, wait) {
 			return false, failure
-		case <-time.After(wait):
 		}
 		wait = min(2*wait, 20*time.Millisecond)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/geokv/geokv/internal/event"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/geo"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -41,10 +42,7 @@ func (b *Bridge) claim(ctx context.Context, a *attempt, op event.Operation) (*ev
 			return receipt, err
 		}
 		pending = true
-		select {
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-		}
+		pause.For(ctx, pollEvery)
 	}
 }
 

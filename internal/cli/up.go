@@ -13,6 +13,7 @@ import (
 	"github.com/geokv/geokv/internal/lab"
 	"github.com/geokv/geokv/internal/lab/datadir"
 	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 type upOptions struct {
@@ -129,16 +130,12 @@ const settleWithin = 500 * time.Millisecond
 func rebuilding(ctx context.Context, ready func(context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
 	for {
 		err := ready(ctx)
 		if err == nil {
 			return false
 		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
+		if !pause.For(ctx, 20*time.Millisecond) {
 			return fail.CodeOf(err) == fail.Rebuilding
 		}
 	}

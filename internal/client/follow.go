@@ -14,6 +14,7 @@ import (
 
 	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 const (
@@ -62,12 +63,10 @@ func (c *Client) Follow(ctx context.Context, f Follow, each func(Message) error)
 		if err := each(Message{Down: err, LastID: reader.last}); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, reader.pause) {
 			return nil
-		case <-time.After(reader.pause):
-			reader.pause = min(2*reader.pause, longPause)
 		}
+		reader.pause = min(2*reader.pause, longPause)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/pause"
 	"github.com/geokv/geokv/internal/wal"
 )
 
@@ -46,7 +47,7 @@ func (k *keyCount) get(ctx context.Context, v View, positions map[wal.Partition]
 	running := k.running
 	k.mu.Unlock()
 	if running != nil {
-		await(ctx, running, patience)
+		pause.Until(ctx, running, patience)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -54,16 +55,6 @@ func (k *keyCount) get(ctx context.Context, v View, positions map[wal.Partition]
 		return api.Unknown
 	}
 	return k.value
-}
-
-func await(ctx context.Context, done <-chan struct{}, patience time.Duration) {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // due decides whether to count. The caller holds mu.

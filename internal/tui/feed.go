@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/geokv/geokv/internal/api"
+	"github.com/geokv/geokv/internal/pause"
 )
 
 const (
@@ -56,10 +57,7 @@ func (f *feed) run(ctx context.Context, source Stream) {
 			continue
 		}
 		f.push(News{Down: err})
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryPause):
-		}
+		pause.For(ctx, retryPause)
 	}
 }
 

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -12,11 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/geokv/geokv/internal/api"
 	"github.com/geokv/geokv/internal/app"
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/fail"
 	"github.com/geokv/geokv/internal/out"
+	"github.com/geokv/geokv/internal/web"
 )
 
 // probeTimeout is within what schedulers of health checks commonly wait.
@@ -95,7 +93,7 @@ func (s *session) runProbed(ctx context.Context, a *app.App, listen string) erro
 		return cannotListen(err, listen)
 	}
 	s.printer.Note("answering http://%s/readyz", reachable(listener.Addr().String()))
-	server := &http.Server{Handler: readyHandler(a.Ready), ReadHeaderTimeout: probeTimeout}
+	server := &http.Server{Handler: web.ReadyHandler(a.Ready), ReadHeaderTimeout: probeTimeout}
 	serve := func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fail.Wrap(fail.Internal, err, "answer on %s", listen)
@@ -106,20 +104,4 @@ func (s *session) runProbed(ctx context.Context, a *app.App, listen string) erro
 		<-ctx.Done()
 		return nil
 	})
-}
-
-// readyHandler answers /readyz as the API does.
-func readyHandler(ready func(context.Context) error) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		err := ready(r.Context())
-		if err == nil {
-			fmt.Fprintln(w, "ok")
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_ = json.NewEncoder(w).Encode(api.ErrorOf(err)) // whoever asked is gone
-	})
-	return mux
 }

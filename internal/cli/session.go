@@ -200,11 +200,7 @@ func (s *session) connect(ctx context.Context, n need) (backend, error) {
 
 // running finds the embedded cluster that runs on this machine.
 func (s *session) running() (datadir.Cluster, string, error) {
-	path, err := s.runningDir()
-	if err != nil {
-		return datadir.Cluster{}, "", err
-	}
-	found, token, err := datadir.Find(path)
+	_, found, token, err := s.find()
 	var none *fail.Error
 	if errors.As(err, &none) && none.Code == fail.Unavailable && !s.namesPlace() {
 		none.WithHint("%s; --data DIR finds one that runs in another directory", none.Hint)
@@ -212,24 +208,26 @@ func (s *session) running() (datadir.Cluster, string, error) {
 	return found, token, err
 }
 
+// find looks for the cluster in its data directory: without --data and --memory
+// one that keeps nothing on disk is found too. The directory comes with an error
+// about what is in it as well.
+func (s *session) find() (dir string, found datadir.Cluster, token string, err error) {
+	if dir, err = s.dataDir(); err != nil {
+		return "", found, "", err
+	}
+	found, token, err = datadir.Find(dir)
+	if err != nil && !s.namesPlace() {
+		memory := datadir.Runtime(s.getenv)
+		if found, token, err := datadir.Find(memory); err == nil {
+			return memory, found, token, nil
+		}
+	}
+	return dir, found, token, err
+}
+
 // namesPlace reports whether the embedded cluster was named.
 func (s *session) namesPlace() bool {
 	return s.memory || s.data != "" || s.getenv("GEOKV_DATA") != ""
-}
-
-// runningDir is the data directory of the cluster that runs on this machine, if
-// any: without --data and --memory one that keeps nothing on disk is found too.
-func (s *session) runningDir() (string, error) {
-	path, err := s.dataDir()
-	if err != nil || s.namesPlace() {
-		return path, err
-	}
-	if _, _, err := datadir.Find(path); err != nil {
-		if _, _, err := datadir.Find(datadir.Runtime(s.getenv)); err == nil {
-			return datadir.Runtime(s.getenv), nil
-		}
-	}
-	return path, nil
 }
 
 // program is how commands in another terminal begin.
@@ -257,17 +255,15 @@ func (s *session) tokenWord() (string, error) {
 	if err != nil || cfg.External() || s.getenv("GEOKV_TOKEN") != "" {
 		return "$GEOKV_TOKEN", err
 	}
-	path, err := s.runningDir()
-	return "$(cat " + s.shellPath(datadir.TokenFile(path)) + ")", err
+	dir, _, _, err := s.find()
+	if dir == "" {
+		return "", err
+	}
+	return "$(cat " + s.shellPath(datadir.TokenFile(dir)) + ")", nil // also of one that is yet to start
 }
 
 // shellPath names a file wherever the shell is.
-func (s *session) shellPath(path string) string {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(s.env.Dir, path)
-	}
-	return event.QuoteWords([]string{path})
-}
+func (s *session) shellPath(name string) string { return event.QuoteWords([]string{s.path(name)}) }
 
 func (s *session) token(found string) string {
 	if t := strings.TrimSpace(s.getenv("GEOKV_TOKEN")); t != "" { // secrets come with a line break

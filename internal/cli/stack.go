@@ -22,20 +22,17 @@ const (
 	stackCompose  = "compose"
 )
 
-// startStack starts the stack that --stack names.
+// startStack starts the stack that --stack names; o was checked.
 func (s *session) startStack(ctx context.Context, o labOptions, topology geo.Topology, dir *datadir.Dir) (lab.Cluster, error) {
 	switch o.stack {
-	case stackEmbedded, "":
+	case stackEmbedded:
 		return lab.StartEmbedded(ctx, lab.EmbeddedConfig{
 			Topology: topology, Dir: s.persistent(dir), Redis: o.redis, Logger: s.log,
 		})
 	case stackProcess:
 		return s.startProcesses(ctx, topology, s.persistent(dir))
 	}
-	if o.stack == stackCompose {
-		return nil, fail.New(fail.Usage, "--stack compose: containers are not this command's").WithHint("run geokv up --stack compose, then this beside it")
-	}
-	return nil, fail.New(fail.Usage, "--stack %q: want %s, %s or %s", o.stack, stackEmbedded, stackProcess, stackCompose)
+	return nil, fail.New(fail.Usage, "--stack %s: containers are not this command's", o.stack).WithHint("run geokv up --stack compose, then this beside it")
 }
 
 func (s *session) startProcesses(ctx context.Context, topology geo.Topology, dir *datadir.Dir) (lab.Cluster, error) {

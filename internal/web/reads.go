@@ -44,11 +44,27 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
-	if err := s.Service.Ready(r.Context()); err != nil {
+	return answerReady(w, r, s.Service.Ready)
+}
+
+func answerReady(w http.ResponseWriter, r *http.Request, ready func(context.Context) error) error {
+	if err := ready(r.Context()); err != nil {
 		return &httpError{http.StatusServiceUnavailable, &fail.Error{Code: api.CodeOf(err), Message: err.Error(), Hint: fail.HintOf(err)}}
 	}
 	_, err := fmt.Fprintln(w, "ok")
 	return err
+}
+
+// ReadyHandler answers GET /readyz as the API does, for a process that has none.
+func ReadyHandler(ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		var not *httpError
+		if errors.As(answerReady(w, r, ready), &not) {
+			writeError(w, not.status, not)
+		}
+	})
+	return mux
 }
 
 func (s *Server) unknown(_ http.ResponseWriter, r *http.Request) error {

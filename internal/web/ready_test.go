@@ -1,4 +1,4 @@
-package cli
+package web_test
 
 import (
 	"context"
@@ -7,12 +7,13 @@ import (
 
 	"github.com/geokv/geokv/internal/client"
 	"github.com/geokv/geokv/internal/fail"
+	"github.com/geokv/geokv/internal/web"
 )
 
 // What answers for a process without an API is read like the API.
 func TestReadyHandlerAnswersAsTheAPI(t *testing.T) {
 	var lacks error
-	server := httptest.NewServer(readyHandler(func(context.Context) error { return lacks }))
+	server := httptest.NewServer(web.ReadyHandler(func(context.Context) error { return lacks }))
 	defer server.Close()
 	c, err := client.New(client.Config{URL: server.URL})
 	if err != nil {
